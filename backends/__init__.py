@@ -1,0 +1,1 @@
+"""Adapters: one class a framework, translating and never computing."""

@@ -1,0 +1,1 @@
+"""Textbook claims about batch normalization, measured."""

@@ -1,0 +1,1 @@
+"""The exact oracle: correctly rounded values of the definition, independent of the reference."""
