@@ -1,3 +1,39 @@
-"""Batch normalization: one executable definition."""
+"""Batch normalization: one executable definition, in NumPy and float64.
+
+SPEC.md beside this file has the numbered clauses that the code and the cases cite.
+"""
+
+from .backward import Gradients, inference_backward, train_backward
+from .derivatives import SecondOrder, jvp, second_order
+from .errors import DomainError
+from .folding import affine_form, fold
+from .forward import TrainForward, batch_statistics, inference_forward, train_forward
+from .layout import Layout
+from .renorm import RenormForward, renorm_backward, renorm_forward
+from .running import RunningState, population_statistics
+from .synchronized import merge_moments
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "DomainError",
+    "Gradients",
+    "Layout",
+    "RenormForward",
+    "RunningState",
+    "SecondOrder",
+    "TrainForward",
+    "affine_form",
+    "batch_statistics",
+    "fold",
+    "inference_backward",
+    "inference_forward",
+    "jvp",
+    "merge_moments",
+    "population_statistics",
+    "renorm_backward",
+    "renorm_forward",
+    "second_order",
+    "train_backward",
+    "train_forward",
+]
