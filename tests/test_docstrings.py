@@ -4,11 +4,16 @@ import doctest
 import importlib
 import pkgutil
 
-import bnconform
 import numpy as np
 import pytest
 
-MODULES = ["bnconform"] + [f"bnconform.{m.name}" for m in pkgutil.iter_modules(bnconform.__path__) if not m.ispkg]
+PACKAGES = ["bnconform", "bnconform.oracle"]
+MODULES = PACKAGES + [
+    f"{package}.{module.name}"
+    for package in PACKAGES
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__)
+    if not module.ispkg
+]
 
 
 @pytest.mark.parametrize("name", MODULES)

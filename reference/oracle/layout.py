@@ -1,0 +1,51 @@
+"""From arrays of any layout to one row a channel and back [BN-1]."""
+
+import math
+
+import numpy as np
+
+
+class Layout:
+    """x's shape seen as (channels, positions): the channel axes in the order given, then all others in theirs."""
+
+    def __init__(self, shape, channel_axes):
+        axes = (channel_axes,) if np.isscalar(channel_axes) else tuple(channel_axes)
+        rank = len(shape)
+        for axis in axes:
+            if not -rank <= axis < rank:
+                raise ValueError(f"channel_axes has {axis}, expected an axis of a {rank}-dimensional x [BN-1.1]")
+        axes = tuple(axis % rank for axis in axes)
+        if len(set(axes)) != len(axes) or not 0 < len(axes) < rank:
+            raise ValueError(f"channel_axes is {axes}, expected 1 to {rank - 1} distinct axes of {rank} [BN-1.1]")
+        self.shape = tuple(shape)
+        self.order = axes + tuple(axis for axis in range(rank) if axis not in axes)
+        self.param_shape = tuple(shape[axis] for axis in axes)
+        self.channels = math.prod(self.param_shape)
+        self.positions = math.prod(shape[axis] for axis in self.order[len(axes) :])
+
+    def rows(self, array) -> np.ndarray:
+        """(channels, positions) view or copy of an array of x's shape."""
+        return np.transpose(array, self.order).reshape(self.channels, self.positions)
+
+    def unrows(self, rows) -> np.ndarray:
+        """An array of x's shape from (channels, positions)."""
+        permuted = rows.reshape([self.shape[axis] for axis in self.order])
+        return np.transpose(permuted, np.argsort(self.order))
+
+    def like_x(self, name, array) -> np.ndarray | None:
+        """Rows of an array that must have x's shape; values in float64, which holds each of them exactly."""
+        if array is None:
+            return None
+        array = np.asarray(array)
+        if array.shape != self.shape:
+            raise ValueError(f"{name} has shape {array.shape}, expected {self.shape} like x")
+        return self.rows(array).astype(np.float64)
+
+    def parameter(self, name, array) -> np.ndarray | None:
+        """One float64 a channel from an array that must have the parameters' shape [BN-1.5]."""
+        if array is None:
+            return None
+        array = np.asarray(array)
+        if array.shape != self.param_shape:
+            raise ValueError(f"{name} has shape {array.shape}, expected {self.param_shape} [BN-1.5]")
+        return array.astype(np.float64).reshape(-1)
