@@ -29,6 +29,7 @@ class NumpyReference:
         self.state_type = bn.dtypes.dtype(config.state_dtype)
         self.config = config
         self.common = {"eps": config.eps, "channel_axes": config.channel_axes}
+        self.running = bn.RunningState.initial(config.channels)
         if running_mean is not None:
             self.running = bn.RunningState(np.asarray(running_mean, np.float64), np.asarray(running_var, np.float64))
 

@@ -20,6 +20,7 @@ from .records import Case
 FOLDER = Path(__file__).parent / "golden" / "v1"
 
 CODES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool", "I64": "int64"}
+NAMES = {name: code for code, name in CODES.items()}
 
 
 class GoldenError(Exception):
@@ -41,14 +42,24 @@ def decode(blob: bytes) -> dict[str, np.ndarray]:
 
 
 def encode(arrays: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> bytes:
-    """safetensors bytes of `arrays`, in name order."""
-    from safetensors import serialize
+    """safetensors bytes of `arrays`; the same arrays give the same bytes under every version of any library.
 
-    tensors = {
-        name: {"dtype": np.asarray(a).dtype.name, "shape": list(np.shape(a)), "data": np.ascontiguousarray(a).tobytes()}
-        for name, a in sorted(arrays.items())
-    }
-    return serialize(tensors, metadata)
+    Wider types first, names in order within, so that every tensor is aligned to its own size.
+    """
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    header, chunks, offset = ({"__metadata__": metadata} if metadata else {}), [], 0
+    for name in sorted(arrays, key=lambda name: (-arrays[name].itemsize, name)):
+        array, chunk = arrays[name], np.ascontiguousarray(arrays[name]).tobytes()
+        header[name] = {
+            "dtype": NAMES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + len(chunk)],
+        }
+        chunks.append(chunk)
+        offset += len(chunk)
+    text = json.dumps(header, separators=(",", ":"), sort_keys=False).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *chunks])
 
 
 @dataclass(frozen=True)
