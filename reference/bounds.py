@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .backward import inference_backward, train_backward
 from .dtypes import smallest, unit_roundoff
 from .forward import batch_statistics, normalize
 from .layout import Layout
@@ -37,6 +36,9 @@ class Numerics(NamedTuple):
         """Error of a sum of m terms in units of u times the sum of magnitudes."""
         m = np.asarray(m, np.float64)
         return 2 + (m if self.reduction == "sequential" else np.sqrt(m))
+
+
+STEP_INPUTS = ("x", "dy", "x_dot", "gamma_dot", "beta_dot", "u_x", "u_gamma", "u_beta")
 
 
 class _Channel(NamedTuple):
@@ -92,19 +94,61 @@ class _Normalized:
         of_dy_hat = total(magnitude * self.hat_error) + self.u * growth * total(magnitude * self.r * self.spread)
         return of_dy + self.tiny, of_dy_hat + self.tiny
 
-    def dx(self, dy, dgamma, dbeta):
-        """Allowance of the training gradient [BN-5.1]; dgamma, dbeta exact."""
-        expand, m, u = self.layout.expand, max(self.layout.m, 1), self.u
-        dbeta_error, dgamma_error = self.sums(dy)
-        slope, offset = expand(np.abs(dgamma) / m), expand(np.abs(dbeta) / m)
-        core = np.abs(dy) + offset + self.abs_hat * slope
-        return np.abs(self.gamma) * self.r * (
+    def projection(self, w):
+        """Allowance of P(w) = w - mean(w) - x_hat mean(w x_hat), the shape of every training derivative [BN-5.1]."""
+        expand, total, m, u = self.layout.expand, self.layout.total, max(self.layout.m, 1), self.u
+        sum_error, hat_sum_error = self.sums(w)
+        slope, offset = expand(np.abs(total(w * self.x_hat)) / m), expand(np.abs(total(w)) / m)
+        core = np.abs(w) + offset + self.abs_hat * slope
+        return (
             3 * u * core
-            + expand(dbeta_error / m)
-            + self.abs_hat * expand(dgamma_error / m)
+            + expand(sum_error / m)
+            + self.abs_hat * expand(hat_sum_error / m)
             + slope * self.hat_error
             + core * (self.rho + 2 * u)
-        ) + self.tiny
+        )
+
+    def through(self, w_error):
+        """How an error in w passes through P."""
+        expand, total, m = self.layout.expand, self.layout.total, max(self.layout.m, 1)
+        return w_error + expand(total(w_error) / m) + self.abs_hat * expand(total(self.abs_hat * w_error) / m)
+
+    def dx(self, dy):
+        """Allowance of the training gradient [BN-5.1]."""
+        return np.abs(self.gamma) * self.r * self.projection(dy) + self.tiny
+
+    def tangent(self, x_dot, gamma_dot, beta_dot, training):
+        """Allowance of y_dot [BN-5.3], and with cotangents for tangents that of d2dy [BN-5.4]."""
+        moved = self.projection(x_dot) if training else np.abs(x_dot) * (self.rho + 3 * self.u)
+        rest = np.abs(gamma_dot) * (self.hat_error + 3 * self.u * self.abs_hat) + 2 * self.u * np.abs(beta_dot)
+        return np.abs(self.gamma) * self.r * moved + rest + self.tiny
+
+    def second(self, dy, u_x, u_gamma, u_beta, training):
+        """Allowances of d2x, d2gamma, d2dy [BN-5.4]."""
+        total, expand, m, u = self.layout.total, self.layout.expand, max(self.layout.m, 1), self.u
+        growth = self.numerics.growth(self.layout.m)
+        out = {"d2dy": self.tangent(u_x, u_gamma, u_beta, training)}
+        mean = lambda values: expand(total(values) / m)
+        projected = u_x - mean(u_x) - self.x_hat * mean(u_x * self.x_hat) if training else u_x
+        moved = self.projection(u_x) if training else np.abs(u_x) * (self.rho + 3 * u)
+        out["d2gamma"] = total(np.abs(dy) * self.r * moved) + u * growth * total(np.abs(dy * self.r * projected)) + self.tiny
+        outer = u_gamma * dy
+        if not training:
+            return out | {"d2x": self.r * np.abs(outer) * (self.rho + 4 * u) + self.tiny}
+        b, c = mean(dy * self.x_hat), mean(u_x * self.x_hat)
+        b_error, c_error = expand(self.sums(dy)[1] / m), expand(self.sums(u_x)[1] / m)
+        k_size = mean(np.abs(u_x * dy)) + mean(np.abs(u_x)) * mean(np.abs(dy)) + np.abs(b * c)
+        k_error = u * expand(growth + 0.0 * total(dy)) * 2 * k_size + np.abs(b) * c_error + np.abs(c) * b_error
+        inner = b * u_x + c * dy
+        inner_error = np.abs(u_x) * b_error + np.abs(dy) * c_error + 3 * u * (np.abs(b * u_x) + np.abs(c * dy))
+        size = self.through(np.abs(inner)) + self.abs_hat * k_size
+        curved = self.projection(inner) + self.through(inner_error) + self.abs_hat * k_error + k_size * self.hat_error
+        out["d2x"] = (
+            self.r * (self.projection(outer) + self.through(2 * u * np.abs(outer)))
+            + np.abs(self.gamma) * self.r**2 * (curved + size * (self.rho + 6 * u))
+            + self.tiny
+        )
+        return out
 
 
 def rounding(values, name: str):
@@ -113,38 +157,29 @@ def rounding(values, name: str):
 
 
 @np.errstate(all="ignore")
-def train_allowances(x, dy, gamma, beta, *, eps, channel_axes, numerics, mask=None):
-    """Allowances of y, batch_mean, batch_var, dx, dgamma, dbeta before the final rounding, and the channel record."""
-    layout = Layout(np.shape(x), channel_axes)
-    x = np.asarray(x, np.float64)
-    gamma, beta = layout.parameter("gamma", gamma, 1.0), layout.parameter("beta", beta, 0.0)
-    channel = batch_allowance(x, layout, numerics, mask)
-    at = _Normalized(x, gamma, channel, eps, layout, numerics)
-    out = {"y": at.y(layout.expand(beta)), "batch_mean": channel.mean_error, "batch_var": channel.var_error}
-    if dy is not None:
-        dy = np.asarray(dy, np.float64)
-        exact = train_backward(dy, x, gamma, eps=eps, channel_axes=channel_axes, mask=mask)
-        out["dbeta"], out["dgamma"] = at.sums(dy)
-        out["dx"] = at.dx(dy, exact.dgamma, exact.dbeta)
-    return out, channel
+def step_allowances(step, gamma, beta, channel, *, eps, channel_axes, numerics, training):
+    """Allowances of one step before the final rounding into the output's type.
 
-
-@np.errstate(all="ignore")
-def inference_allowances(x, dy, gamma, beta, state, *, eps, channel_axes, numerics):
-    """Allowances of y, dx, dgamma, dbeta with statistics `state`, a record with mean, var and their errors."""
-    layout = Layout(np.shape(x), channel_axes)
-    x = np.asarray(x, np.float64)
+    step: dict with x and as wanted dy, x_dot, gamma_dot, beta_dot, u_x, u_gamma, u_beta (as the oracle takes them).
+    channel: statistics that normalize, with their errors (`batch_allowance` or `StateAllowance.channel`).
+    Returns name -> array for y, dx, dgamma, dbeta, y_dot, d2x, d2gamma, d2dy, as far as `step` asks for them.
+    """
+    wide = {name: np.asarray(step[name], np.float64) for name in STEP_INPUTS if step.get(name) is not None}
+    layout = Layout(wide["x"].shape, channel_axes)
     gamma, beta = layout.parameter("gamma", gamma, 1.0), layout.parameter("beta", beta, 0.0)
-    channel = _Channel(state.mean, state.var, state.mean_error, state.var_error, np.full(layout.param_shape, layout.m))
-    at = _Normalized(x, gamma, channel, eps, layout, numerics)
+    at = _Normalized(wide["x"], gamma, channel, eps, layout, numerics)
+    param = lambda name: layout.expand(layout.parameter(name, wide.get(name), 0.0))
     out = {"y": at.y(layout.expand(beta))}
-    if dy is not None:
-        dy = np.asarray(dy, np.float64)
-        exact = inference_backward(
-            dy, x, gamma, running_mean=state.mean, running_var=state.var, eps=eps, channel_axes=channel_axes
-        )
-        out["dbeta"], out["dgamma"] = at.sums(dy)
-        out["dx"] = np.abs(exact.dx) * (at.rho + 4 * at.u) + at.tiny
+    if "dy" in wide:
+        out["dbeta"], out["dgamma"] = at.sums(wide["dy"])
+        if training:
+            out["dx"] = at.dx(wide["dy"])
+        else:
+            out["dx"] = np.abs(at.gamma * at.r * wide["dy"]) * (at.rho + 4 * at.u) + at.tiny
+    if "x_dot" in wide:
+        out["y_dot"] = at.tangent(wide["x_dot"], param("gamma_dot"), param("beta_dot"), training)
+    if "u_x" in wide:
+        out |= at.second(wide["dy"], wide["u_x"], param("u_gamma"), param("u_beta"), training)
     return out
 
 
@@ -156,6 +191,16 @@ class StateAllowance(NamedTuple):
     mean_error: np.ndarray
     var_error: np.ndarray
     steps: int = 0
+
+    @classmethod
+    def initial(cls, mean, var) -> "StateAllowance":
+        """A state that is exactly what it was set to."""
+        mean, var = np.asarray(mean, np.float64), np.asarray(var, np.float64)
+        return cls(mean, var, np.zeros(mean.shape), np.zeros(var.shape))
+
+    def channel(self, m) -> _Channel:
+        """The statistics as inference uses them, over m values."""
+        return _Channel(self.mean, self.var, self.mean_error, self.var_error, np.full(np.shape(self.mean), m))
 
     @np.errstate(all="ignore")
     def update(self, channel: _Channel, *, decay, running_ddof, dtype: str) -> "StateAllowance":
