@@ -1,0 +1,150 @@
+"""A case as diagnosis sees it: inputs, what was expected, what was given; and how well a prediction fits."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from bnconform.bounds import rounding
+
+from ..allow import allowances
+from ..golden import Golden
+from ..records import Case, Observation
+from .layer import evaluate
+from .moments import Raised
+from .rules import DEFINITION, Rules
+
+# An observation may miss a prediction by its own error and by that of a prediction that is off in a rounding or two.
+SLACK = 2.0
+# Rules that no array can follow (an axis of another length) make a layer raise, as they would in life.
+RAISING = (Raised, ValueError, IndexError)
+
+
+@dataclass
+class Question:
+    """One case with its observation. failed: output name -> kind of the verdict, empty if all passed."""
+
+    case: Case
+    golden: Golden
+    conventions: object
+    observation: Observation
+    failed: dict[str, str] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def inputs(self):
+        return self.golden.inputs(self.case)
+
+    @cached_property
+    def wanted(self):
+        return self.golden.wanted(self.case, self.conventions.running_ddof)
+
+    @cached_property
+    def exact(self):
+        return {name: np.asarray(wide, np.float64) for name, (_, wide) in self.wanted.items()}
+
+    @cached_property
+    def allowed(self):
+        found = allowances(self.case, self.inputs, self.conventions, self.wanted)
+        return {name: np.broadcast_to(value, self.exact[name].shape) for name, value in found.items()}
+
+    @cached_property
+    def got(self):
+        """Outputs that can be compared, float64."""
+        return {
+            name: value.astype(np.float64)
+            for name, value in self.observation.outputs.items()
+            if name in self.exact and value.shape == self.exact[name].shape
+        }
+
+    @cached_property
+    def base(self):
+        return evaluate(self.case, self.inputs, DEFINITION, self.conventions.running_ddof)
+
+    @property
+    def size(self):
+        """How much there is to compute."""
+        return int(np.prod(self.case.shape)) * len(self.case.steps)
+
+    @property
+    def raised(self):
+        failure = self.observation.failure
+        return failure is not None and failure.kind == "raised"
+
+    @property
+    def values_failed(self):
+        """Failed outputs whose values, not attributes, are wrong."""
+        return [name for name, kind in self.failed.items() if kind in ("value", "nan", "inf")]
+
+    def predict(self, rules: Rules):
+        """Outputs under `rules`, or None if the layer would raise."""
+        try:
+            return evaluate(self.case, self.inputs, rules, self.conventions.running_ddof)
+        except RAISING:
+            return None
+
+    def misfit(self, name, predicted) -> float:
+        """Largest |got - predicted| / allowance of one output."""
+        return self._distance(name, self.got[name], predicted, SLACK)
+
+    @np.errstate(all="ignore")
+    def _distance(self, name, got, predicted, slack):
+        exact = self.exact[name]
+        if np.shape(predicted) != got.shape:
+            return np.inf
+        if got.size == 0:
+            return 0.0
+        kind = self.wanted[name][0].dtype
+        stored = np.asarray(predicted).astype(kind).astype(np.float64)
+        same = (got == stored) | (np.isnan(got) & np.isnan(predicted))
+        growth = np.maximum(_size(predicted) / _size(exact), 1.0)
+        growth = growth if np.isfinite(growth) else 1.0
+        tolerance = slack * (self.allowed[name] * growth + rounding(predicted, kind.name))
+        error = np.abs(got - predicted)
+        score = np.where(same, 0.0, error / tolerance)
+        return float(np.max(np.where(np.isnan(score), np.inf, score)))
+
+    def fits(self, predicted) -> float:
+        """Score of a prediction over all outputs that were observed; infinite where it cannot be right."""
+        if predicted is None:
+            return 0.0 if self.raised else np.inf
+        if self.raised:
+            return np.inf
+        scores = [self.misfit(name, predicted[name]) for name in self.got if name in predicted]
+        return max(scores, default=np.inf)
+
+    def fits_early(self, predicted) -> bool:
+        """Whether `fits` is at most 1, asking the failed outputs first."""
+        if predicted is None or self.raised:
+            return predicted is None and self.raised
+        names = sorted((name for name in self.got if name in predicted), key=lambda name: name not in self.failed)
+        return bool(names) and all(self.misfit(name, predicted[name]) <= 1 for name in names)
+
+    def silent(self, predicted) -> bool:
+        """Whether a prediction cannot be told from the definition in this case."""
+        if predicted is None:
+            return False
+        return all(
+            name not in predicted or self._distance(name, self.base[name], predicted[name], 0.5) <= 1 for name in self.got
+        )
+
+
+@np.errstate(all="ignore")
+def _size(values):
+    finite = np.abs(values[np.isfinite(values)])
+    return float(np.max(finite, initial=0.0)) + 1e-300
+
+
+def questions(verdicts, observations, golden, conventions) -> list[Question]:
+    """All cases that were observed, the small ones first; a case that is unsupported says nothing."""
+    failed, scores = {}, {}
+    for verdict in verdicts:
+        if verdict.status in ("fail", "crashed", "timed out", "deviates"):
+            failed.setdefault(verdict.case, {})[verdict.output] = verdict.kind
+            scores.setdefault(verdict.case, {})[verdict.output] = verdict.score
+    found = []
+    for case_id, observation in observations.items():
+        unsupported = observation.failure is not None and observation.failure.kind == "unsupported"
+        if case_id in golden.cases and not (unsupported and case_id not in failed):
+            known = golden.cases[case_id]
+            found.append(Question(known, golden, conventions, observation, failed.get(case_id, {}), scores.get(case_id, {})))
+    return sorted(found, key=lambda question: question.size)

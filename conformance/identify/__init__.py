@@ -1,0 +1,1 @@
+"""Semantics of a black box, found by probes alone."""
