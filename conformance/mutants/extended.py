@@ -69,11 +69,11 @@ class Renormalized(Synchronized):
     def train_renorm(self, x, dy, r_max, d_max):
         self.check_limits(r_max, d_max)
         self.check_input(x, dy)
-        at, before = self.training_point(x), (self.running_mean, self.running_var)
+        at, before = self.training_point(x), self.running.copy()
         self.update(at.mean, at.var, at.count)
-        mean, var = self.running_for_renorm(before)
-        running_r = self.inverse_std(var)
-        r, d = self.factor(at, running_r, r_max), self.displacement(at, mean, running_r, d_max)
+        running = self.running_for_renorm(before)
+        running_r = self.inverse_std(running["var"])
+        r, d = self.factor(at, running_r, r_max), self.displacement(at, running["mean"], running_r, d_max)
         out = {"y": self.give_rows(self.affine(at.x_hat * r + d, at), x)} | self.batch(at.mean, at.var)
         return out if dy is None else out | self.renorm_gradients(dy, at, r, d, x)
 
@@ -109,7 +109,7 @@ class Base(Renormalized):
         }
 
     def fold_inverse_std(self):
-        return self.inference_inverse_std(self.running_var)
+        return self.inference_inverse_std(self.running["var"])
 
     def check_fold(self, weight, outputs, out_axis, groups):
         got = weight.shape[out_axis] * groups
@@ -126,7 +126,7 @@ class Base(Renormalized):
 
     def fold_bias(self, a, bias):
         shift = np.broadcast_to(np.ravel(self.shift), a.shape)
-        return a * (bias - self.running_mean.ravel()) + shift
+        return a * (bias - self.running["mean"].ravel()) + shift
 
     @classmethod
     @quiet

@@ -106,13 +106,13 @@ class Sound(Derivatives):
     def affine(self, x_hat, at):
         return self.scale * x_hat + self.shift  # [BN-2.3, BN-4.1]
 
-    def training_statistics(self, mean, var, old_mean, old_var, count):
-        """What normalizes a training step [BN-3.6]."""
-        return mean, var
+    def training_statistics(self, at, before):
+        """(mean, var) that normalize a training step; before: the running values before it [BN-3.6]."""
+        return at.mean, at.var
 
     def inference_statistics(self, rows):
         """What normalizes in inference [BN-4.1]."""
-        return self.running_mean, self.running_var
+        return self.running["mean"], self.running["var"]
 
     def check_input(self, x, dy):
         self.check_type("x", x)
@@ -150,9 +150,9 @@ class Sound(Derivatives):
     def train(self, x, dy, keep=None, moments=None):
         self.check_input(x, dy)
         at = self.training_point(x, keep, moments)
-        before, batch = (self.running_mean, self.running_var), self.batch(at.mean, at.var)
+        before, batch = self.running.copy(), self.batch(at.mean, at.var)
         self.update(at.mean, at.var, at.count)
-        at.mean, at.var = self.training_statistics(at.mean, at.var, *before, at.count)
+        at.mean, at.var = self.training_statistics(at, before)
         return self.answer(self.settle(at), x, dy) | batch
 
     @quiet

@@ -13,12 +13,14 @@ ESTIMATOR = {
     "POPULATION_WEIGHTED": ("population statistics weigh each batch by its size", "BN-3.4"),
     "STATS_NOT_BATCH_VARIANCE": ("the variance is no second central moment: divided once more, a range, a mean deviation", "BN-2.2"),
     "MEAN_NOT_SUBTRACTED": ("the variance or the output is taken about 0 instead of the mean", "BN-2.2"),
+    "ROOT_MISSING": ("variance + eps divides, where its root should", "BN-2.3"),
 }
 
 DECAY = {
     "DECAY_COMPLEMENT": ("decay and 1 - decay are exchanged", "BN-3.1"),
     "DECAY_DIFFERS": ("another decay than the one given is used", "BN-3.1"),
     "DECAY_SHRINKS": ("the weight of a new batch depends on the number of steps where it should not", "BN-3.1"),
+    "FIRST_STEP_REPLACES": ("the first training step replaces the state instead of blending into it", "BN-3.1"),
     "CUMULATIVE_IGNORED": ("decay = None is not the arithmetic mean of all steps", "BN-3.2"),
     "INITIAL_STATE_COUNTED": ("the cumulative average counts the initial state as a step", "BN-3.2"),
 }
@@ -33,6 +35,7 @@ STATE = {
     "STATE_SWAPPED": ("running_mean and running_var are exchanged", "BN-3.1"),
     "STATE_NOT_LOADED": ("the layer starts from mean 0 and variance 1, not from the state given", "BN-4.1"),
     "STATE_DEBIASED": ("the state is divided by 1 - decay^t", "BN-3.1"),
+    "STATE_RESCALED": ("running values are rescaled by the ratio of batch sizes", "BN-3.1"),
     "EPS_STORED": ("running_var contains eps", "BN-3.1"),
 }
 
@@ -49,6 +52,7 @@ MODE = {
     "BLENDED_STATS": ("training normalizes by the running statistics after their update", "BN-3.6"),
     "MODE_BY_GRADIENT": ("the mode follows from whether gradients are asked for", "BN-4.4"),
     "FROZEN_IGNORED": ("frozen statistics are treated as training", "BN-4.4"),
+    "MODE_STICKY": ("once in training, inference stays in training", "BN-4.1"),
 }
 
 LAYOUT = {
@@ -62,6 +66,8 @@ LAYOUT = {
 PRECISION = {
     "VARIANCE_CANCELLATION": ("the variance is E[x^2] - E[x]^2, undeclared", "BN-2.2"),
     "LOW_PRECISION_ACCUMULATION": ("sums are kept in a narrower type than declared", "BN-2.1"),
+    "LOW_PRECISION_INPUT": ("x or dy is rounded to a narrower type than its own before use", "BN-8.2"),
+    "LOW_PRECISION_ARITHMETIC": ("a step between sums and result runs in a narrower type than declared", "BN-8.2"),
     "LOW_PRECISION_STATE": ("the state is kept in a narrower type than its own", "BN-8.2"),
     "LOW_PRECISION_RESULT": ("the result is rounded to a narrower type than its own", "BN-8.2"),
     "LOW_PRECISION_PARAMETERS": ("parameters or state are rounded to x's narrower type before use", "BN-8.2"),
@@ -78,6 +84,7 @@ PARAMETER = {
     "GAMMA_ABSOLUTE": ("the absolute value of gamma is used", "BN-7.5"),
     "GAMMA_CLAMPED": ("gamma is kept away from zero", "BN-7.5"),
     "BETA_INSIDE": ("beta is added before gamma is multiplied, or scaled with it", "BN-2.3"),
+    "PARAMETER_SHARED": ("one value of gamma or beta serves all channels", "BN-1.5"),
 }
 
 GRADIENT = {
@@ -86,13 +93,14 @@ GRADIENT = {
     "GRAD_SCALED": ("a gradient is off by a constant factor, such as m; the detail says which", "BN-5.1"),
     "GRAD_ACCUMULATED": ("a gradient contains that of an earlier step", "BN-5.1"),
     "GRAD_WRONG_STATS": ("the gradient uses the statistics of the other mode", "BN-5.2"),
+    "GRAD_FROM_OUTPUT": ("x_hat in the gradient is recovered from y, which gamma = 0 forbids", "BN-7.5"),
     "JVP_TERM_DROPPED": ("a term of the forward-mode derivative is missing; the detail says which", "BN-5.3"),
     "SECOND_ORDER_TERM_DROPPED": ("a term of a second derivative is missing; the detail says which", "BN-5.4"),
 }
 
 EDGE = {
     "DEGENERATE_POISONS_STATE": ("a statistic that does not exist (m = 0; m = 1) enters the state", "BN-3.5"),
-    "DEGENERATE_RAISES": ("a batch of one value or none raises", "BN-7.3"),
+    "DEGENERATE_RAISES": ("a batch of one value or none, or eps = 0, raises", "BN-7.3"),
     "DEGENERATE_SKIPPED": ("a step with m = 1 or a constant channel leaves out what it should do", "BN-7.3"),
     "DEGENERATE_OUTPUT": ("y or dx is wrong where m = 1, m = 0, or a channel is constant", "BN-7.3"),
     "NONFINITE_LEAKS": ("NaN or infinity of one channel reaches another, or its own neighbours in inference", "BN-7.1"),
@@ -132,4 +140,4 @@ CONDUCT = {
 }
 
 NAMES = {**ESTIMATOR, **DECAY, **STATE, **EPS, **MODE, **LAYOUT, **PRECISION, **PARAMETER, **GRADIENT, **EDGE, **EXTENSION, **CONDUCT}
-"""All names; a mutant may carry only one of these."""
+"""All names; a mutant carries one of these, or two joined by " + "."""

@@ -48,8 +48,8 @@ class Statistics:
         self.check_config()
         self.type = dtype(self.conventions.compute[config.x_dtype])
         self.gamma, self.beta = self.load("gamma", gamma), self.load("beta", beta)
-        self.running_mean, self.running_var = self.load_state(running_mean, running_var)
-        self.mean_steps = self.var_steps = 0
+        self.running = dict(zip(("mean", "var"), self.load_state(running_mean, running_var)))
+        self.steps = {"mean": 0, "var": 0}
 
     # what is out of the domain
 
@@ -149,18 +149,19 @@ class Statistics:
     def has_variance(self, count):
         return count > self.conventions.running_ddof  # [BN-3.5]
 
-    def old_weight(self, steps):
+    def old_weight(self, which, steps):
         """Weight of the old value in step number `steps` [BN-3.1, BN-3.2]."""
         return self.decay if self.decay is not None else (steps - 1) / np.maximum(steps, 1).astype(self.type)
 
-    def blend(self, old, new, steps):
-        weight = self.old_weight(steps)
+    def blend(self, which, old, new, steps):
+        weight = self.old_weight(which, steps)
         return old * weight + new * (1 - weight)
 
-    def advance(self, old, new, exists, steps):
-        """(value, steps) after a training step; what does not exist changes nothing [BN-3.5]."""
-        steps = np.where(exists, steps + 1, steps)
-        return np.where(exists, self.store(self.blend(old, new, steps)), old), steps
+    def advance(self, which, new, exists):
+        """One running value after a training step; what does not exist changes nothing [BN-3.5]."""
+        old, steps = self.running[which], np.where(exists, self.steps[which] + 1, self.steps[which])
+        self.running[which] = np.where(exists, self.store(self.blend(which, old, new, steps)), old)
+        self.steps[which] = steps
 
     def store(self, value):
         """A running value rounded into the state's own type."""
@@ -168,13 +169,12 @@ class Statistics:
 
     def update(self, mean, var, count):
         """One update of both running values [BN-3.6]."""
-        new_mean, new_var = self.mean_estimate(mean, count), self.estimate(var, count)
-        self.running_mean, self.mean_steps = self.advance(self.running_mean, new_mean, self.has_mean(count), self.mean_steps)
-        self.running_var, self.var_steps = self.advance(self.running_var, new_var, self.has_variance(count), self.var_steps)
+        self.advance("mean", self.mean_estimate(mean, count), self.has_mean(count))
+        self.advance("var", self.estimate(var, count), self.has_variance(count))
 
     def state(self):
         """The running values as they are given out."""
-        return {"running_mean": self.give_column(self.running_mean, "state"), "running_var": self.give_column(self.running_var, "state")}
+        return {f"running_{which}": self.give_column(value, "state") for which, value in self.running.items()}
 
     # results
 
