@@ -7,7 +7,7 @@ import jax
 from flax import linen
 
 from .contract import Conventions
-from .jax_ import JaxBackend
+from .jax_ import REDUCTION_NOTE, JaxBackend
 
 NAMES = {"gamma": "scale", "beta": "bias", "running_mean": "mean", "running_var": "var"}
 
@@ -18,6 +18,8 @@ CONVENTIONS = Conventions(
     default_eps=1e-5,
     default_decay=0.99,
     variance="one-pass-clamped",
+    reduction="sequential",
+    notes=REDUCTION_NOTE,
     y_dtype="promoted",
     channel_axes="any",
     ranks=(2, 3, 4, 5, 6),

@@ -24,7 +24,7 @@ class NnxLayer(JaxBackend):
         (axis,) = call.channel_axes
         # built inside the trace, so that eps and decay may be traced too; the initial values are replaced at once
         layer = nnx.BatchNorm(
-            x.shape[axis],
+            statistics["running_mean"].size,
             use_running_average=not call.training,
             axis=axis,
             epsilon=eps,

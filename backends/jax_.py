@@ -16,6 +16,9 @@ jax.config.update("jax_enable_x64", True)
 
 SHARDS = "shards"
 
+# what the compiler makes of a sum is the same for every layer on it
+REDUCTION_NOTE = "XLA on the CPU sums all but the innermost axis one after the other: the error of a channels-last mean grows like m"
+
 
 def place(device: str):
     """The first JAX device of kind "cpu" or "gpu". Errors: NoGpu."""
