@@ -31,7 +31,7 @@ def _decays(questions):
             yield Hypothesis("CUMULATIVE_IGNORED", f"decay = None is taken as decay {value:.6g}, expected the arithmetic mean [BN-3.2]", {"cumulative": lambda t: 1 - value}, {"got": value}, lambda c: stateful(c) and c.decay is None, 1)
     if all(given[name] is None for name in found):
         weights = found
-        yield Hypothesis("CUMULATIVE_IGNORED", "decay = None is not the arithmetic mean of all steps [BN-3.2]", {"decay": _per_case(weights)}, {"old state keeps": _table(weights)}, lambda c: stateful(c) and c.decay is None, 2)
+        yield Hypothesis("CUMULATIVE_IGNORED", "decay = None is not the arithmetic mean of all steps [BN-3.2]", {"decay": _per_case(weights), "decay_when_none": True}, {"old state keeps": _table(weights)}, lambda c: stateful(c) and c.decay is None, 2)
         return
     name = "DECAY_DIFFERS" if all(np.ptp(list(v.values())) < 1e-3 for v in found.values()) else "DECAY_SHRINKS"
     text = "another decay than the one given is used" if name == "DECAY_DIFFERS" else "the weight of a new batch changes from step to step"
@@ -157,6 +157,8 @@ def _limits(questions):
         yield Hypothesis("CLIPPED", f"y is clipped to [-{top:g}, {top:g}] [BN-2.3]", {"y_limit": top}, {"output": "y", "limit": top}, None, 1)
     for top in (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 1.0, 2.0):
         yield Hypothesis("CLIPPED", f"x_hat is clipped to [-{top:g}, {top:g}] [BN-2.3]", {"hat_limit": top}, {"output": "x_hat", "limit": top}, None, 1)
+    for top in (1.0, 5.0, 10.0, 100.0, 1e3):
+        yield Hypothesis("CLIPPED", f"dy is clipped to [-{top:g}, {top:g}] [BN-5.1]", {"dy_limit": top}, {"input": "dy", "limit": top}, None, 1)
     for top in (10.0, 100.0, 1e3, 1e4, 6.0, 65504.0, 1e6):
         yield Hypothesis("CLIPPED", f"x is clipped to [-{top:g}, {top:g}] [BN-2.3]", {"x_limit": top}, {"output": "x", "limit": top}, None, 1)
 
@@ -174,11 +176,3 @@ def _roots(questions):
     yield Hypothesis("FAST_INVERSE_SQRT", "1/sqrt is the bit trick with one Newton step: relative error up to 1.8e-3 [BN-2.3]", {"r_scale": quake}, {"got": "one Newton step"}, None, 0)
     twice = lambda r: quake(r) * (1.5 - 0.5 * quake(r) ** 2 / (r * r))
     yield Hypothesis("FAST_INVERSE_SQRT", "1/sqrt is the bit trick with two Newton steps: relative error up to 5e-6 [BN-2.3]", {"r_scale": twice}, {"got": "two Newton steps"}, None, 0)
-    for bits, text in ((8, "bfloat16"), (11, "float16"), (12, "12 bits")):
-        yield Hypothesis("FAST_INVERSE_SQRT", f"1/sqrt has the precision of {text} [BN-2.3]", {"r_scale": lambda r, bits=bits: rounded_bits(r, bits)}, {"got": text}, None, 0)
-
-
-def rounded_bits(values, bits):
-    """`values` rounded to `bits` significant bits."""
-    mantissa, exponent = np.frexp(values)
-    return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)

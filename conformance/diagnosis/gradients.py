@@ -28,6 +28,10 @@ class Point:
             kappa = 1.0
         if rules.gradient_eps is not None and rules.eps_modes in ("both", "train" if training else "infer"):
             r = 1 / np.sqrt(norm.var + rules.gradient_eps(layer.case))
+        if rules.variance_term is not None:
+            kappa = rules.variance_term(norm.var, layer.case.eps, norm.m)
+        if rules.hat_from_y:
+            return r, kappa, (x - norm.mean) * r + np.where(layer.gamma == 0, np.nan, 0.0)
         return r, kappa, (x - norm.mean) * r if rules.centred or rules.eps_gradient == "right" else x * r
 
 
@@ -38,7 +42,9 @@ def applies(rules, training):
 
 def _other_stats(layer, at, choice):
     """The point as a backward pass sees it that takes the statistics of the other mode."""
-    if choice == "running" and layer.state is not None:
+    if choice == "updated" and layer.updated is not None:
+        mean, var = (values[None] for values in layer.updated)
+    elif choice == "running" and layer.state is not None:
         mean, var = (values[None] for values in layer.state.used())
     else:
         mean = np.mean(at.x, axis=0, keepdims=True)
@@ -129,6 +135,8 @@ def _shard_means(at, values, rules):
     parts = np.split(values, np.cumsum(sizes)[:-1] * per_sample)
     if rules.shard_sums == "local":
         return np.concatenate([np.broadcast_to(p.mean(axis=0, keepdims=True), p.shape) if len(p) else p for p in parts])
+    if rules.shard_sums in ("first", "last"):
+        return [p for p in parts if len(p)][0 if rules.shard_sums == "first" else -1].mean(axis=0, keepdims=True)
     if rules.shard_sums == "counted twice":
         return values.mean(axis=0, keepdims=True) * len([p for p in parts if len(p)])
     if rules.shard_sums == "counted by all":
@@ -198,6 +206,13 @@ def _shard_total(rules, at):
     return total
 
 
+def _moves(layer, at, words):
+    """Whether the statistics move with x in this derivative."""
+    mode = "train" if at.training else "infer"
+    kind = layer.rules.train_gradient if at.training else layer.rules.infer_gradient
+    return (kind == "train") != (f"other mode {mode}" in words)
+
+
 def tangent(layer, at, arrays, table, view):
     """Forward mode [BN-5.3]."""
     if "x_dot" not in arrays:
@@ -206,7 +221,7 @@ def tangent(layer, at, arrays, table, view):
     r, kappa, x_hat = at.gradient
     x_dot = table("x_dot")
     moved = terms["own"] * x_dot
-    if at.training and layer.rules.train_gradient == "train" or not at.training and layer.rules.infer_gradient == "train":
+    if _moves(layer, at, terms):
         mean = at.norm.average
         moved = moved - terms["mean"] * mean(x_dot) - terms["hat"] * x_hat * kappa * mean(x_dot * x_hat)
     flat = lambda name: np.asarray(arrays[name], np.float64).reshape(-1) if name in arrays else 0.0
@@ -224,7 +239,7 @@ def second(layer, at, arrays, table, view):
     mean, gamma = at.norm.average, layer.gamma
     dy, u = table("dy"), table("u_x")
     flat = lambda name: np.asarray(arrays[name], np.float64).reshape(-1) if name in arrays else 0.0
-    full = at.training and layer.rules.train_gradient == "train"
+    full = _moves(layer, at, drop)
 
     def project(w, *terms):
         return w - mean(w) - x_hat * mean(w * x_hat) if full and all(has(term) for term in terms) else w

@@ -4,12 +4,13 @@ Own, flat formulas over (values, channels) tables in float64; nothing is shared 
 the mutants, so that an agreement means something.
 """
 
+from copy import copy
+
 import numpy as np
-from bnconform.dtypes import dtype
 
 from . import gradients
 from .extras import fold, population, renorm_factors
-from .moments import Raised, batch_moments, Moments
+from .moments import Moments, Raised, batch_moments, narrowed
 from .rules import Rules
 from .state import State
 from .view import View
@@ -39,14 +40,20 @@ class Layer:
         count = int(np.prod(self.shape))
         self.gamma0 = self._parameter("gamma", 1.0, count)
         self.beta0 = self._parameter("beta", 0.0, count)
-        if rules.swapped:
-            self.gamma0, self.beta0 = self.beta0, self.gamma0
-        self.gamma = rules.gamma(self.gamma0) if rules.gamma and case.has_gamma else self.gamma0
-        self.beta = rules.beta(self.beta0) if rules.beta and case.has_beta else self.beta0
+        self.trained = False
+        self._set_affine("both")
         self.state = None
         if case.has_state:
             self.state = State(case, self._parameter("running_mean", 0.0, count), self._parameter("running_var", 1.0, count), rules, running_ddof)
         self.gathered = {}
+
+    def _set_affine(self, mode):
+        """gamma and beta as a step in this mode sees them."""
+        rules, case = self.rules, self.case
+        gamma, beta = (self.beta0, self.gamma0) if rules.swapped else (self.gamma0, self.beta0)
+        changed = rules.affine_modes in ("both", mode) and (rules.gamma_beta_case is None or rules.gamma_beta_case(case))
+        self.gamma = rules.gamma(gamma) if changed and rules.gamma and case.has_gamma else gamma
+        self.beta = rules.beta(beta) if changed and rules.beta and case.has_beta else beta
 
     def _parameter(self, name, default, count):
         value = self.inputs.get(name)
@@ -54,10 +61,15 @@ class Layer:
         return self._narrow(name, flat)
 
     def _narrow(self, name, values):
-        kind = (self.rules.narrow or {}).get(name)
-        if kind is None:
-            return values
-        return values.astype(dtype(self.case.x_dtype if kind == "x" else kind)).astype(np.float64)
+        return narrowed(values, self._type((self.rules.narrow or {}).get(name)))
+
+    def _type(self, kind):
+        """The name of a type; "x" is that of x."""
+        return self.case.x_dtype if kind == "x" else kind
+
+    def rounded(self, values, quantity):
+        """A quantity in the type that the rules hold it in."""
+        return narrowed(values, self._type((self.rules.types or {}).get(quantity)))
 
     def play(self):
         out = {}
@@ -84,14 +96,22 @@ class Layer:
         rules = self.rules
         view = self._view(arrays["x"].shape, step, rules.read)
         x = self._narrow("x", self._taken(view.rows(arrays["x"])))
-        plain = view if rules.read_gradient else self._view(arrays["x"].shape, step, "axes")
+        plain = view if rules.read_dy == "same" else self._view(arrays["x"].shape, step, rules.read_dy)
         table = lambda name: plain.rows(arrays[name]) if name in arrays else None
-        dy = table("dy")
+        dy = self._given(table("dy"))
         mask = view.rows(np.broadcast_to(arrays["mask"], arrays["x"].shape)) > 0.5 if "mask" in arrays else None
         training = self._training(step, dy)
-        batch = batch_moments(x, view, rules, mask, step.options.get("sizes"))
-        moves = training if rules.by_gradient else step.mode in ("train", "renorm", *rules.update_in)
+        self._set_affine("train" if training else "infer")
+        given_mask = int(np.sum(arrays["mask"])) if mask is not None else None
+        batch = batch_moments(x, view, rules, mask, step.options.get("sizes"), given_mask, self.case.x_dtype)
+        moves = step.mode in ("train", "renorm", *rules.update_in) or rules.sticky and training and "sticky" in rules.update_in
+        if rules.by_gradient:
+            moves = training
+        self.trained = self.trained or training
         before = self.state.used() if self.state else None
+        if rules.mask_factor == "all" and mask is not None:
+            batch.factor_m = np.full_like(batch.m, view.m)
+        self.updated = self._after(batch, view) if (rules.gradient_stats or {}).get("train") == "updated" and training else None
         if training and rules.train_stats == "blended" and self.state:
             self.state.update(batch, view)
         norm = self._normalizer(batch, training)
@@ -119,6 +139,21 @@ class Layer:
             for moments in batch.parts or (batch,):
                 self.state.update(moments, view, dy is not None)
 
+    def _after(self, batch, view):
+        """The running statistics that this step will leave."""
+        if not self.state:
+            return None
+        kept = copy(self.state)
+        kept.update(batch, view)
+        return kept.used()
+
+    def _given(self, dy):
+        if dy is None:
+            return None
+        if self.rules.dy_limit is not None:
+            dy = np.clip(dy, -self.rules.dy_limit, self.rules.dy_limit)
+        return self._narrow("dy", dy)
+
     def _taken(self, x):
         """x as a layer that fears non-finite values takes it [BN-7.1]."""
         rules = self.rules
@@ -136,12 +171,16 @@ class Layer:
         rules = self.rules
         if rules.by_gradient:
             return dy is not None
+        if rules.sticky and self.trained:
+            return True
         return step.mode in ("train", "renorm") or rules.frozen_trains and step.mode == "frozen"
 
     def _normalizer(self, batch, training) -> Moments:
         """The statistics that normalize, with ddof as the rules have it."""
         rules = self.rules
         choice = rules.train_stats if training else rules.infer_stats
+        if rules.one_uses_running and training and np.all(batch.m == 1):
+            choice = "running"
         var = batch.var * (batch.m / (batch.m - rules.normalizer_ddof)) if rules.normalizer_ddof else batch.var
         mean = batch.mean
         if self.state is None:
@@ -151,6 +190,10 @@ class Layer:
             mean = state_mean[None]
         if choice in ("running", "blended", "var running", "mean batch"):
             var = state_var[None]
+        if rules.inference_ddof and not training:
+            var = var * batch.m / (batch.m - 1)
+        if rules.channels:
+            mean, var = rules.channels(mean), rules.channels(var)
         return Moments(mean, var, batch.m, batch.average)
 
     def root(self, var, training, eps_rule=None):
@@ -160,8 +203,12 @@ class Layer:
             return 1 / np.sqrt(var + eps), 1.0
         change = eps_rule or rules.eps
         eps = change(self.case) if change else eps
-        form = rules.eps_form
-        std = np.sqrt(var)
+        r, kappa = self._inverse(var, eps)
+        return self.rounded(r, "r"), kappa
+
+    def _inverse(self, var, eps):
+        """1/sqrt(var + eps) in the form of the rules, and the factor of its derivative."""
+        rules, form, std = self.rules, self.rules.eps_form, np.sqrt(var)
         if form == "inside":
             r = 1 / np.sqrt(var + eps)
             return (rules.r_scale(r) if rules.r_scale else r), 1.0
@@ -189,18 +236,23 @@ class Layer:
             y = rules.y_of(at.x_hat, self.gamma, self.beta)
         else:
             y = self.gamma * at.hat_out + self.beta
+        if not at.training and "folded" in (rules.types or {}):
+            scale = self.rounded(self.gamma * at.r, "folded")
+            y = self.rounded(scale * at.x, "folded product") + self.rounded(self.beta - at.norm.mean * (self.gamma * at.r if rules.types.get("folded shift") == "exact" else scale), "folded")
         if rules.y_limit is not None:
             y = np.clip(y, -rules.y_limit, rules.y_limit)
         if rules.nonfinite == "y zeroed":
             y = np.where(np.isfinite(y), y, 0.0)
         if mask is not None and rules.mask_output:
             y = np.where(mask, y, {"zero": 0.0, "x": at.x, "beta": self.beta}[rules.mask_output])
-        return y
+        return self.rounded(y, "y")
 
     def _gradients(self, at, dy, view):
         shape = self.shape
         dx, dgamma, dbeta = gradients.first(self, at, dy)
-        out = {"dx": view.back(dx), "dgamma": dgamma.reshape(shape), "dbeta": dbeta.reshape(shape)}
+        if self.rules.parameters_swapped:
+            dgamma, dbeta = dbeta, dgamma
+        out = {"dx": view.back(self.rounded(dx, "dx")), "dgamma": dgamma.reshape(shape), "dbeta": dbeta.reshape(shape)}
         if self.rules.accumulate:
             for name in ("dgamma", "dbeta"):
                 out[name] = self.gathered[name] = out[name] + self.gathered.get(name, 0.0)

@@ -3,9 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
+from bnconform.dtypes import dtype
 
 from .rules import Rules
 from .view import View
+
+
+def narrowed(values, kind):
+    """`values` after rounding to a type called `kind`; None is no rounding."""
+    if kind is None:
+        return values
+    with np.errstate(all="ignore"):
+        return np.asarray(values).astype(dtype(kind)).astype(np.float64)
 
 
 class Raised(Exception):
@@ -22,20 +31,33 @@ class Moments:
     average: object
     state_mean: np.ndarray = None
     state_var: np.ndarray = None
+    factor_m: np.ndarray = None  # what m / (m - ddof) counts, where that is not m
     parts: tuple = ()  # one for each shard, where the state takes one after the other
 
 
 def groups(view: View, rules: Rules):
     """(table -> mean over the values that share a statistic, broadcast against the table), by the pool of the rules."""
-    n, c = view.samples, view.count
-    inner = view.m // max(n, 1)
-    axes = {"channel": (0, 1), "all": (0, 1, 2), "sample": (1,), "activation": (0,), "row": (2,), "sample and channels": (1, 2)}[rules.pool]
+    c, kept = view.count, view.reduced
+    rank = len(kept)
+    everything = tuple(range(rank))
+    axes = {
+        "channel": everything,
+        "all": (*everything, rank),
+        "several": (*everything, rank) if len(view.axes) > 1 else everything,
+        "sample": everything[1:],
+        "activation": everything[:1],
+        "row": (rank,),
+        "sample and channels": (*everything[1:], rank),
+        "last axis": (rank - 1,) if len(view.shape) - 1 not in view.axes else (rank,),
+        "three axes": everything[:3],
+    }[rules.pool]
 
     def average(table):
-        cube = np.broadcast_to(table, (n * inner, c)).reshape(n, inner, c)
+        cube = np.broadcast_to(table, (view.m, c)).reshape(*kept, c)
         mean = np.sum(cube, axis=axes, keepdims=True) / np.prod([cube.shape[axis] for axis in axes], dtype=float)
-        return np.broadcast_to(mean, (n, inner, c)).reshape(-1, c) if axes != (0, 1) else mean.reshape(1, c)
+        return mean.reshape(1, c) if axes == everything else np.broadcast_to(mean, cube.shape).reshape(-1, c)
 
+    average.size = float(np.prod([(*kept, c)[axis] for axis in axes]))
     return average
 
 
@@ -44,7 +66,7 @@ def weighted(weights, counted):
     return lambda table: np.sum(np.where(weights, table, 0.0), axis=0, keepdims=True) / counted
 
 
-def mask_count(weights, rules):
+def mask_count(weights, rules, samples, given):
     """What masked sums are divided by."""
     marked = weights.sum(axis=0, keepdims=True).astype(np.float64)
     return {
@@ -53,13 +75,17 @@ def mask_count(weights, rules):
         "channel 0": np.broadcast_to(marked[:, :1], marked.shape),
         "every channel": np.full_like(marked, marked.sum()),
         "channels": marked * marked.size,
+        "mean": np.full_like(marked, marked.mean()),
+        "samples": np.full_like(marked, samples),
+        "as given": np.full_like(marked, given or 1),
     }[rules.mask_count]
 
 
-def batch_moments(x, view: View, rules: Rules, mask=None, sizes=None) -> Moments:
+def batch_moments(x, view: View, rules: Rules, mask=None, sizes=None, given_mask=None, x_dtype="float64") -> Moments:
     """Mean and variance that a step would use, and what it would hand to the state."""
     if sizes is not None and rules.shards != "merged":
         return _shards(x, view, rules, sizes)
+    kinds = {name: x_dtype if kind == "x" else kind for name, kind in (rules.types or {}).items()}
     weights = np.ones(x.shape, bool)
     if mask is not None and rules.mask != "ignored":
         weights = ~mask if rules.mask == "inverted" else mask
@@ -70,19 +96,33 @@ def batch_moments(x, view: View, rules: Rules, mask=None, sizes=None) -> Moments
         weights = weights & np.isfinite(x)
     m = weights.sum(axis=0, keepdims=True).astype(np.float64)
     average = groups(view, rules)
+    shared = average.size
     if not weights.all():
-        counted = mask_count(weights, rules) if mask is not None else m
+        counted = mask_count(weights, rules, view.samples, given_mask) if mask is not None else m
         if rules.lost is not None and rules.lost_counted:
             counted = np.full_like(m, view.m)
         average = weighted(weights, counted)
         m = counted
-    if rules.pool in ("all", "sample", "activation", "row", "sample and channels"):
-        m = np.full_like(m, {"all": x.size, "sample": view.m // max(view.samples, 1), "activation": view.samples}.get(rules.pool, view.m))
+    if rules.pool != "channel":
+        m = np.full_like(m, shared)
+    if rules.mean_count == "batch":
+        share, average = average, lambda table: share(table) * view.m / max(view.samples, 1)
+        m = np.full_like(m, view.samples)
+    if "count" in kinds:
+        counted_share, held = average, narrowed(m, kinds["count"])
+        average = lambda table: counted_share(table) * m / held
     mean = average(x) * rules.mean_scale
-    var = spread(x, mean, average, m, weights, rules)
+    exact_mean = mean
+    mean = narrowed(mean, kinds.get("mean"))
+    square_type = None if kinds.get("half only") and x_dtype not in ("float16", "bfloat16") else kinds.get("square")
+    var = spread(x, mean, average, m, weights, rules, max(view.samples, 1), square_type)
+    if rules.channels:
+        mean, var = rules.channels(mean), rules.channels(var)
+    if mask is not None:
+        var = _masked_spread(x, mean, var, mask, m, rules)
     found = Moments(mean, var, m, average)
-    found.state_mean, found.state_var = pooled(mean), pooled(var)
-    if rules.pool in ("sample", "activation", "row") and rules.pool_state == "whole":
+    found.state_mean, found.state_var = pooled(mean if kinds.get("reported") else exact_mean if "mean" in kinds else mean), pooled(var)
+    if rules.pool != "channel" and rules.pool_state == "whole":
         whole = batch_moments(x, view, Rules(), mask)
         found.state_mean, found.state_var, found.m = whole.state_mean, whole.state_var, whole.m
     if sizes is not None and rules.shard_state != "merged":
@@ -90,15 +130,24 @@ def batch_moments(x, view: View, rules: Rules, mask=None, sizes=None) -> Moments
     return found
 
 
+def _masked_spread(x, mean, var, mask, m, rules):
+    """The variance of a layer that masks only the mean [BN-6.1]."""
+    if rules.mask_spread == "all":
+        return np.mean((x - mean) ** 2, axis=0, keepdims=True)
+    if rules.mask_spread == "zeros":
+        return np.sum((np.where(mask, x, 0.0) - mean) ** 2, axis=0, keepdims=True) / m
+    return var
+
+
 def pooled(values):
     """One value a channel, whatever the pool."""
     return np.sum(values, axis=0) / np.float64(len(values))
 
 
-def spread(x, mean, average, m, weights, rules):
+def spread(x, mean, average, m, weights, rules, samples, square_type):
     """The number that stands for the variance."""
     deviation = x - mean
-    square = average(deviation * deviation)
+    square = average(narrowed(deviation * deviation, square_type))
     if rules.spread == "variance":
         return square
     kept = np.where(weights, x, np.nan)
@@ -112,6 +161,8 @@ def spread(x, mean, average, m, weights, rules):
         "range": lambda: np.nanmax(kept, axis=0, keepdims=True) - np.nanmin(kept, axis=0, keepdims=True),
         "range squared": lambda: (np.nanmax(kept, axis=0, keepdims=True) - np.nanmin(kept, axis=0, keepdims=True)) ** 2,
         "square": lambda: square * square,
+        "mean deviation of a bell": lambda: average(np.abs(deviation)) ** 2 * np.pi / 2,
+        "divided by N": lambda: square / samples,
         "mean of squares": lambda: average(x * x) - mean,
     }[rules.spread]()
 
@@ -138,6 +189,9 @@ def _shards(x, view, rules, sizes):
     even = np.full_like(share, 1 / len(sizes) if "over all" in rules.shards else 1 / len(pieces))
     m = np.full((1, view.count), counts.sum())
     average = lambda table: np.mean(np.broadcast_to(table, x.shape), axis=0, keepdims=True)
+    if rules.shards == "poisoned":
+        nan = np.full((1, view.count), np.nan if 0 in sizes else 0.0)
+        return Moments(mean_of(x) + nan, np.var(x, axis=0, keepdims=True) + nan, m, average, mean_of(x)[0] + nan[0], x.var(axis=0) + nan[0])
     if rules.shards == "local":
         return _local_only(x, pieces, means, variances, counts, rules)
     weight = even if rules.shards.startswith("equal") else share
@@ -167,6 +221,10 @@ def _local_only(x, pieces, means, variances, counts, rules):
     found = Moments(means[row], variances[row], m, average, x.mean(axis=0), x.var(axis=0))
     _shard_state(found, x, rules, None, (pieces, means, variances, counts))
     return found
+
+
+def mean_of(x):
+    return x.mean(axis=0, keepdims=True)
 
 
 def _shard_state(found, x, rules, sizes, local=None):

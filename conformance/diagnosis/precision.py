@@ -1,3 +1,90 @@
-"""Mistakes of arithmetic: not one value is predicted but how far rounding may carry, and the traces it leaves."""
-def explaining(asked, failing): return []
-def partial(asked, failing): return []
+"""Mistakes of arithmetic: how far rounding may carry, where no single value can be predicted.
+
+A wider allowance explains a failure only if it holds everywhere and is not idle: some error must reach a good part of it.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from bnconform.dtypes import unit_roundoff
+
+from ..allow import allowances
+
+IDLE = 1e-4  # an error that never comes near the wider allowance is not explained by it
+NARROWER = {"float64": ("float64", "float32", "bfloat16", "float16"), "float32": ("float32", "bfloat16", "float16")}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Arithmetic of another kind than declared; what it may give is an interval around the exact value."""
+
+    name: str
+    text: str
+    variance: str
+    compute: str
+    only: str = ""  # type of x that it concerns
+    detail: dict = field(default_factory=dict)
+    parts: tuple = ()
+    complexity: tuple = (1, 5)
+
+    def fits(self, question):
+        """Largest error over this kind's allowance."""
+        if question.raised or self.only and question.case.x_dtype != self.only:
+            return np.inf
+        declared = question.conventions
+        kind = self.compute or declared.compute[question.case.x_dtype]
+        wider = replace(declared, variance=self.variance, compute={**declared.compute, question.case.x_dtype: kind})
+        allowed = allowances(question.case, question.inputs, wider, question.wanted)
+        scores = [self._score(question, name, allowed[name]) for name in question.failed if name in question.got]
+        return max(scores, default=np.inf)
+
+    @np.errstate(all="ignore")
+    def _score(self, question, name, allowed):
+        got, want = question.got[name], question.exact[name]
+        allowed = np.broadcast_to(allowed, want.shape)
+        stored = want.astype(question.wanted[name][0].dtype).astype(np.float64)
+        same = (got == stored) | np.isnan(got) & np.isnan(want)
+        error = np.where(same, 0.0, np.abs(got - want))
+        # a variance that may come out negative has no root: then anything may follow
+        lost = ~np.isfinite(got) & (allowed > np.max(np.abs(want), initial=0.0))
+        score = np.where(lost, 0.5, error / allowed)
+        return float(np.max(np.where(np.isnan(score), np.inf, score), initial=0.0))
+
+    def score(self, questions):
+        return max((self.fits(q) for q in questions), default=0.0)
+
+
+def bounds(question):
+    """Kinds of arithmetic to try, the closest to what was declared first."""
+    declared = question.conventions.compute[question.case.x_dtype]
+    if question.conventions.variance == "two-pass":
+        yield Bound("VARIANCE_CANCELLATION", "the variance is E[x^2] - E[x]^2, which cancels where the mean is large; two passes are declared [BN-2.2]", "one-pass", "", detail={"got": "one-pass", "expected": "two-pass"})
+    for kind in NARROWER.get(declared, ())[1:]:
+        yield Bound("LOW_PRECISION_ARITHMETIC", f"computed in {kind}, expected {declared} [BN-8.2]", question.conventions.variance, kind, detail={"got": kind, "expected": declared})
+
+
+def explaining(asked, failing):
+    """The first kind of arithmetic that covers every failing case, as a list of one explanation, or nothing."""
+    from .explanation import combined
+
+    found = next((b for b in bounds(failing[0]) if _holds(b, failing)), None)
+    return [combined(found, failing)] if found else []
+
+
+def _holds(bound, failing):
+    scores = []
+    for question in failing:
+        scores.append(bound.fits(question))
+        if scores[-1] > 1:
+            return False
+    return max(scores) > IDLE
+
+
+def partial(asked, failing):
+    """(kind of arithmetic, cases it covers) for those that cover at least two."""
+    found = []
+    for bound in bounds(failing[0]):
+        covered = [q for q in failing if bound.fits(q) <= 1]
+        if len(covered) >= 2 and max(bound.fits(q) for q in covered) > IDLE:
+            found.append((bound, covered))
+    return found

@@ -19,33 +19,56 @@ SLACK = 2.0
 RAISING = (Raised, ValueError, IndexError)
 
 
-@dataclass
-class Question:
-    """One case with its observation. failed: output name -> kind of the verdict, empty if all passed."""
+class Facts:
+    """What is known of a case before anything is observed; shared by all implementations of the same conventions."""
 
-    case: Case
-    golden: Golden
-    conventions: object
-    observation: Observation
-    failed: dict[str, str] = field(default_factory=dict)
-    scores: dict[str, float] = field(default_factory=dict)
-
-    @cached_property
-    def inputs(self):
-        return self.golden.inputs(self.case)
-
-    @cached_property
-    def wanted(self):
-        return self.golden.wanted(self.case, self.conventions.running_ddof)
-
-    @cached_property
-    def exact(self):
-        return {name: np.asarray(wide, np.float64) for name, (_, wide) in self.wanted.items()}
+    def __init__(self, case: Case, golden: Golden, conventions):
+        self.case, self.conventions = case, conventions
+        self.inputs = golden.inputs(case)
+        self.wanted = golden.wanted(case, conventions.running_ddof)
+        self.exact = {name: np.asarray(wide, np.float64) for name, (_, wide) in self.wanted.items()}
 
     @cached_property
     def allowed(self):
         found = allowances(self.case, self.inputs, self.conventions, self.wanted)
         return {name: np.broadcast_to(value, self.exact[name].shape) for name, value in found.items()}
+
+    @cached_property
+    def base(self):
+        return evaluate(self.case, self.inputs, DEFINITION, self.conventions.running_ddof)
+
+
+_FACTS: dict = {}
+
+
+def facts(case, golden, conventions) -> Facts:
+    """The facts of a case, computed once a process."""
+    key = (str(golden.folder), case.id, repr(conventions))
+    if key not in _FACTS:
+        _FACTS[key] = Facts(case, golden, conventions)
+    return _FACTS[key]
+
+
+@dataclass(eq=False)
+class Question:
+    """One case with its observation. failed: output name -> kind of the verdict, empty if all passed."""
+
+    facts: Facts
+    observation: Observation
+    failed: dict[str, str] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.case, self.conventions = self.facts.case, self.facts.conventions
+        self.inputs, self.wanted, self.exact = self.facts.inputs, self.facts.wanted, self.facts.exact
+
+    @property
+    def allowed(self):
+        return self.facts.allowed
+
+    @property
+    def base(self):
+        return self.facts.base
 
     @cached_property
     def got(self):
@@ -55,10 +78,6 @@ class Question:
             for name, value in self.observation.outputs.items()
             if name in self.exact and value.shape == self.exact[name].shape
         }
-
-    @cached_property
-    def base(self):
-        return evaluate(self.case, self.inputs, DEFINITION, self.conventions.running_ddof)
 
     @property
     def size(self):
@@ -124,7 +143,7 @@ class Question:
         if predicted is None:
             return False
         return all(
-            name not in predicted or self._distance(name, self.base[name], predicted[name], 0.5) <= 1 for name in self.got
+            name not in predicted or np.array_equal(self.base[name], predicted[name]) or self._distance(name, self.base[name], predicted[name], 0.5) <= 1 for name in self.got
         )
 
 
@@ -146,5 +165,5 @@ def questions(verdicts, observations, golden, conventions) -> list[Question]:
         unsupported = observation.failure is not None and observation.failure.kind == "unsupported"
         if case_id in golden.cases and not (unsupported and case_id not in failed):
             known = golden.cases[case_id]
-            found.append(Question(known, golden, conventions, observation, failed.get(case_id, {}), scores.get(case_id, {})))
+            found.append(Question(facts(known, golden, conventions), observation, failed.get(case_id, {}), scores.get(case_id, {})))
     return sorted(found, key=lambda question: question.size)

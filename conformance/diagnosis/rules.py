@@ -13,7 +13,7 @@ class Rules:
     write: str = "as read"  # "axes": y and dx are written where they belong although x was read elsewhere
     pool: str = "channel"  # "all", "sample", "activation", "row", "sample and channels": what shares a statistic
     pool_state: str = "same"  # "whole": the state takes the right statistics although y does not
-    read_gradient: bool = True  # dy is read, and dx written, in the same mistaken way
+    read_dy: str = "same"  # how dy is read and dx is written
     axes: Callable | None = None  # (shape, channel axes) -> axes taken for the channel axes
     lost: Callable | None = None  # rows (samples, inner, channels) -> boolean (rows,) of values that the sums leave out
     lost_counted: bool = True  # the left-out values still count in m
@@ -23,6 +23,11 @@ class Rules:
     spread: str = "variance"  # "about zero", "divided twice", "mean deviation", "range", "std"
     mean_scale: float = 1.0
     normalizer_ddof: int = 0
+    inference_ddof: int = 0
+    channels: Callable | None = None  # (statistic of all channels) -> what stands in its place
+    mean_count: str = "m"  # "batch": sums are divided by the batch size
+    one_uses_running: bool = False  # at m = 1
+    sticky: bool = False  # after a training step inference trains
     reported_ddof: int = 0  # of batch_var given out
     state_from_normalizer: bool = False  # the blended variance starts from the normalizer's
     centred: bool = True  # the mean is subtracted in y
@@ -33,6 +38,7 @@ class Rules:
     eps_modes: str = "both"  # "train", "infer"
     eps_gradient: str = "derived"  # "formula": BN-5.1 with the wrong r; "right": r of the definition
     gradient_eps: Callable | None = None  # eps of the gradient alone
+    variance_term: Callable | None = None  # (var, eps, m) -> factor of the gradient's term through the variance
     r_scale: Callable | None = None  # (1/sqrt) -> approximation
 
     # which statistics normalize [BN-2.3, BN-4.1, BN-4.4]
@@ -47,20 +53,30 @@ class Rules:
     # gamma and beta [BN-2.3]
     gamma: Callable | None = None
     beta: Callable | None = None
+    affine_modes: str = "both"  # "train", "infer": where gamma and beta are changed
+    gamma_beta_case: Callable | None = None  # (case) -> whether gamma and beta are changed
     swapped: bool = False
     y_of: Callable | None = None  # (x_hat, gamma, beta) -> y
     gamma_in_gradient: bool = True  # dx follows the changed gamma
     y_limit: float | None = None
     hat_limit: float | None = None
     x_limit: float | None = None
+    dy_limit: float | None = None
+    types: Mapping[str, str] | None = None  # quantity -> type it is rounded to: y, dx, r, mean, square, count, folded
 
     # running statistics [BN-3]
     running_ddof: int | None = None
     ddof_count: str = "m"  # "batch", "spatial": what m/(m - ddof) counts
     mean_factor: bool = False
+    mean_factor_at_one: float = 1.0
     decay: Callable | None = None  # (decay, step number from 1, case) -> weight of the old state
+    decay_when_none: bool = False  # `decay` answers for decay = None too
+    decay_part: str = "both"  # "mean", "var": where `decay` holds
     cumulative: Callable | None = None  # (step number from 1) -> weight of the new batch
+    by_count: str = ""  # "weighted": the cumulative average weighs steps by m; "rescaled": old state times m / last m
+    constant_updates: bool = True  # a channel of variance 0 moves its state
     updates: int = 1
+    only_steps: Callable | None = None  # (step number from 1) -> whether the state moves
     again_with_gradient: bool = False
     update_mean: bool = True
     update_var: bool = True
@@ -78,6 +94,7 @@ class Rules:
     eps_stored_scale: float = 1.0
     state_type: str | None = None
     exists: str = "skip"  # at m <= ddof: "poison", "ddof 0", "zero", "skip both", "raise"
+    exists_ddof: int | None = None  # ddof by which a variance exists, where that is not the one of the factor
     empty: str = "skip"  # at m = 0: "poison", "zero", "raise"
     empty_counts: bool = False
     needs_gradient: bool = False  # no update without dy
@@ -96,6 +113,8 @@ class Rules:
     dbeta_of: str = "dy"
     gradient_modes: str = "both"  # in which mode the fields of this section apply
     accumulate: bool = False
+    parameters_swapped: bool = False
+    hat_from_y: bool = False
     jvp: Mapping[str, float] | None = None  # coefficient by term: mean, hat, gamma, beta, own
     second: Mapping[str, float] | None = None
 
@@ -104,6 +123,8 @@ class Rules:
 
     # extensions [BN-6]
     mask: str = "used"  # "ignored", "inverted"
+    mask_factor: str = "marked"  # count in m/(m - ddof): "all"
+    mask_spread: str = "marked"  # "all": the variance is not masked; "zeros": masked values count as zeros
     mask_count: str = "marked"  # "all", "channel 0", "rows"
     mask_output: str = ""  # "zero", "x"
     mask_sums: str = "all"  # sums of the gradient: "marked"

@@ -28,13 +28,19 @@ def explain(implementation: str, failed, observations, golden, conventions) -> l
     """
     asked = questions([v for v in failed if v.implementation == implementation], observations, golden, conventions)
     found, left = structure.attributes(asked)
-    if not left:
-        return found
-    for attempt in (_single, _several, _pair, _partly):
-        names = attempt(asked, left, conventions)
-        if names is not None:
-            return found + names
-    return found + [unexplained(left)]
+    if left:
+        answered = [q for q in asked if q.case.raises is None and (q in left or not q.failed)]
+        attempts = (attempt(answered, left, conventions) for attempt in (_single, _local, _several, _pair, _partly))
+        found += next((names for names in attempts if names), [unexplained(left)])
+    return found + structure.silent_errors(asked, found)
+
+
+def _local(asked, failing, conventions):
+    """One mistake that is told by where things fail."""
+    for place in structure.places():
+        if all(place.holds(question) for question in failing):
+            return [combined(place, failing)]
+    return None
 
 
 def _candidates(failing, conventions):
@@ -106,6 +112,7 @@ def _several(asked, failing, conventions, whole=True):
         if explained:
             options.append((hypothesis, explained))
     options += precision.partial(asked, ordered)
+    options += [(place, held) for place in structure.places() if (held := [q for q in failing if place.holds(q)])]
     chosen, left = [], list(failing)
     while options and left:
         gains = [(sum(q in left for q in explained), h) for h, explained in options]

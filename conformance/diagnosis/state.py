@@ -1,9 +1,8 @@
 """The running statistics under some rules [BN-3]."""
 
 import numpy as np
-from bnconform.dtypes import dtype
 
-from .moments import Raised
+from .moments import Raised, narrowed
 from .rules import Rules
 
 
@@ -27,6 +26,9 @@ class State:
         self.case, self.rules = case, rules
         self.ddof = running_ddof if rules.running_ddof is None else rules.running_ddof
         self.steps, self.seen = 0, 0.0
+        self.last_m = None
+        if "var to zero" in rules.state_not_loaded:
+            var = np.zeros(var.shape)
         if "mean" in rules.state_not_loaded:
             mean = np.zeros(mean.shape)
         if "var" in rules.state_not_loaded:
@@ -88,9 +90,15 @@ class State:
         with np.errstate(all="ignore"):
             return m / np.maximum(m - self.ddof, 1) if rules.exists == "ddof 0" else m / (m - self.ddof)
 
-    def weight(self):
-        """Weight of the old state in this step."""
+    def weight(self, part):
+        """Weight of the old state in this step, for "mean" or "var"."""
         rules, decay = self.rules, self.case.decay
+        if rules.decay_part not in ("both", part):
+            return 1 - 1.0 / self.steps if decay is None else decay
+        if decay is None and rules.decay and rules.cumulative is None and rules.decay_when_none:
+            return rules.decay(None, self.steps, self.case)
+        if decay is None and rules.by_count == "weighted":
+            return 1 - self.last_m / self.counted
         if decay is None:
             return 1 - (rules.cumulative(self.steps) if rules.cumulative else 1.0 / self.steps)
         return rules.decay(decay, self.steps, self.case) if rules.decay else decay
@@ -102,8 +110,8 @@ class State:
         if rules.needs_gradient and not has_gradient:
             return
         m = np.asarray(moments.m, np.float64).reshape(-1)
-        factor = self._factor(m, view)
-        mean = moments.state_mean * (factor if rules.mean_factor else 1.0)
+        factor = self._factor(m if moments.factor_m is None else moments.factor_m.reshape(-1), view)
+        mean = moments.state_mean * (np.where(m > 1, factor, rules.mean_factor_at_one) if rules.mean_factor else 1.0)
         base = moments.state_var * (m / (m - rules.normalizer_ddof) if rules.state_from_normalizer else 1.0)
         if rules.eps_stored == "before factor":
             base = base + self.case.eps
@@ -114,16 +122,24 @@ class State:
         has_mean, has_var = self._exists(m, mean, var)
         if not np.any(has_mean) and not rules.empty_counts:
             return
+        self.counted = getattr(self, "counted", 0.0) + m.mean()
+        if rules.by_count == "rescaled" and self.last_m:
+            self.mean, self.var = self.mean * m / self.last_m, self.var * m / self.last_m
+        self.last_m = m.mean()
+        if not rules.constant_updates:
+            has_mean, has_var = has_mean & (moments.state_var > 0), has_var & (moments.state_var > 0)
         for _ in range(2 if rules.again_with_gradient and has_gradient else rules.updates):
             self.steps += 1
-            self._blend(mean, var, has_mean, has_var)
+            if rules.only_steps is None or rules.only_steps(self.steps):
+                self._blend(mean, var, has_mean, has_var)
         if rules.eps_stored == "state":
             self.var = self.var + self.case.eps
 
     def _exists(self, m, mean, var):
         """Which statistics are blended; writes what a careless layer blends instead [BN-3.5]."""
         rules = self.rules
-        has_mean, has_var = m > 0, m > self.ddof
+        has_mean = m > 0
+        has_var = m > (self.ddof if rules.exists_ddof is None else rules.exists_ddof)
         if rules.empty == "raise" and not has_mean.all() or rules.exists == "raise" and not has_var.all():
             raise Raised
         if rules.exists == "skip both":
@@ -143,13 +159,13 @@ class State:
         return has_mean, has_var
 
     def _blend(self, mean, var, has_mean, has_var):
-        rules, old = self.rules, self.weight()
+        rules = self.rules
         if "update" in rules.swapped_state:
             mean, var = var, mean
         pairs = ((mean, "mean", has_mean, rules.update_mean), (var, "var", has_var, rules.update_var))
         for new, name, has, wanted in pairs:
             if wanted:
-                blended = self._mix(old, getattr(self, name), new)
+                blended = self._mix(self.weight(name), getattr(self, name), new)
                 setattr(self, name, self._round(np.where(has, blended, getattr(self, name))))
 
     def _mix(self, old, before, new):
@@ -164,5 +180,5 @@ class State:
     def _round(self, values):
         if self.rules.state_type is None:
             return values
-        with np.errstate(over="ignore"):
-            return values.astype(dtype(self.rules.state_type)).astype(np.float64)
+        kind = self.case.x_dtype if self.rules.state_type == "x" else self.rules.state_type
+        return narrowed(values, kind)

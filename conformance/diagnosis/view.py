@@ -9,10 +9,11 @@ from ..memory import arrange
 
 
 @lru_cache(maxsize=256)
-def buffer_order(shape, memory):
+def buffer_order(shape, memory, whole=False):
     """Flat indices of the values in the order of a buffer read from its first value on; -1 is padding.
 
-    A layer that takes a strided array for a contiguous one sees these values in this order.
+    A layer that takes a strided array for a contiguous one sees these values in this order; with `whole` it starts
+    where the buffer does, but keeps to the strides.
     """
     size = int(np.prod(shape))
     labels = arrange(np.arange(1, size + 1, dtype=np.int64).reshape(shape), memory)
@@ -20,6 +21,9 @@ def buffer_order(shape, memory):
     while owner.base is not None:
         owner = owner.base
     start = (labels.__array_interface__["data"][0] - owner.__array_interface__["data"][0]) // labels.itemsize
+    if whole:
+        shifted = owner.ravel(order="K") if memory == "offset" else labels.reshape(-1)
+        return shifted[:size] - 1
     flat = owner.ravel(order="K")[start : start + size] - 1
     return np.concatenate([flat, np.full(size - flat.size, -1)])
 
@@ -48,12 +52,21 @@ class View:
         return int(np.prod([n for axis, n in enumerate(self.shape) if axis not in self.axes]))
 
     @property
+    def reduced(self):
+        """Sizes of the reduced axes, in order."""
+        return tuple(n for axis, n in enumerate(self.shape) if axis not in self.axes)
+
+    @property
     def samples(self):
         """Rows are samples x inner, in this order; 1 where axis 0 keeps statistics."""
         return 1 if 0 in self.axes else self.shape[0]
 
     def table(self, array, read):
         """x's shape -> (m, channels), in the order `read` gives."""
+        if read in ("memory", "buffer"):
+            read = "axes"
+        if read == "blocks":
+            return array.reshape(self.count, -1).T
         if read == "last":
             return array.reshape(-1, self.count)
         if read == "first":
@@ -67,15 +80,18 @@ class View:
     def rows(self, values):
         """x's shape -> (values of a channel, channels), float64."""
         array = np.asarray(values, np.float64)
-        if self.read == "memory":
-            order = buffer_order(self.shape, self.memory)
+        if self.read in ("memory", "buffer"):
+            order = buffer_order(self.shape, self.memory, self.read == "buffer")
             array = np.where(order < 0, 0.0, array.reshape(-1)[order]).reshape(self.shape)
             return self.table(array, "axes")
         return self.table(array, self.read)
 
     def back(self, table):
         """(values, channels) -> x's shape."""
-        read = "axes" if self.write == "axes" or self.read == "memory" else self.read
+        if self.write in ("table", "blocks"):
+            table = np.broadcast_to(table, (self.m, self.count))
+            return np.ascontiguousarray(table if self.write == "table" else table.T).reshape(self.shape)
+        read = "axes" if self.write == "axes" else self.read
         places = self.table(np.arange(self.m * self.count).reshape(self.shape), read)
         out = np.empty(self.m * self.count)
         out[places] = np.broadcast_to(table, places.shape)

@@ -23,8 +23,11 @@ def hypotheses(running_ddof):
 
 def _masks():
     yield Hypothesis("MASK_IGNORED", "the mask is not used [BN-6.1]", {"mask": "ignored"}, {}, masked)
+    for spread, text in (("all", "the mean is masked, the variance is not"), ("zeros", "masked values count as zeros in the variance")):
+        yield Hypothesis("MASK_IGNORED", f"{text} [BN-6.1]", {"mask_spread": spread}, {"part": "variance"}, masked)
+    yield Hypothesis("MASK_COUNT", "m/(m-1) of running_var counts all positions, expected the masked ones [BN-6.1]", {"mask_factor": "all"}, {"part": "running_var"}, masked)
     yield Hypothesis("MASK_INVERTED", "true marks the values that are left out [BN-6.1]", {"mask": "inverted"}, {}, masked)
-    for count, text in (("all", "all positions"), ("channel 0", "the first channel"), ("every channel", "the masked values of all channels"), ("channels", "C times the masked values")):
+    for count, text in (("all", "all positions"), ("channel 0", "the first channel"), ("every channel", "the masked values of all channels"), ("channels", "C times the masked values"), ("mean", "the mean over the channels"), ("samples", "the marked samples, not their positions"), ("as given", "the mask as given, not broadcast")):
         for gradient in ("m", "all"):
             yield Hypothesis("MASK_COUNT", f"masked sums are divided by the count of {text} [BN-6.1]", {"mask_count": count, "gradient_count": gradient}, {"got": text}, masked)
     for what in ("zero", "x", "beta"):
@@ -51,11 +54,14 @@ def _shards():
         ("mean of local var", "SYNC_MEAN_OF_LOCAL_VAR", "the variance is the plain mean of the shards' own"),
     ):
         yield Hypothesis(name, f"{text} [BN-6.3]", {"shards": how}, {"got": how, "expected": "whole batch"}, sharded)
+    yield Hypothesis("DEGENERATE_POISONS_STATE", "the NaN of an empty shard enters the merged statistics [BN-6.3, BN-3.5]", {"shards": "poisoned"}, {"m": 0}, sharded)
     for state, sums in product(("merged", "first", "last", "mean", "mean unbiased", "sequential"), ("merged", "local")):
         yield Hypothesis("SYNC_LOCAL_ONLY", "each shard normalizes by its own statistics [BN-6.3]", {"shards": "local", "shard_state": state, "shard_sums": sums, "shard_sums_in": "parameters"}, {"state": state}, sharded)
     for state in ("first", "last", "mean", "mean unbiased", "count", "sequential", "local count"):
         yield Hypothesis("SYNC_STATE_LOCAL", f"the state takes the shards' statistics ({state}), not those of the whole batch [BN-6.3]", {"shard_state": state}, {"got": state}, sharded)
-    for sums, where in product(("local", "last", "counted twice", "counted by all", "divided", "equal", "local over total"), ("parameters", "dx", "both")):
+    for sums, where in product(("local", "first", "last", "counted twice", "counted by all", "divided", "equal", "local over total"), ("parameters", "dx", "both")):
+        if sums == "first" and where != "dx":
+            continue
         yield Hypothesis("SYNC_GRADIENT", f"the sums of the gradient in {where} are {sums}, expected those of the whole batch [BN-6.3]", {"shard_sums": sums, "shard_sums_in": where}, {"got": sums, "in": where}, sharded)
 
 
@@ -102,8 +108,9 @@ def _fold():
         yield Hypothesis("FOLD_WRONG_AXIS", f"the weight is scaled along axis {text}, expected out_axis [BN-4.3]", {"fold": {"axis": choose}}, {"got": text, "expected": "out_axis"}, modes("fold"))
     for order in ("interleaved", "transposed", "first only"):
         yield Hypothesis("FOLD_WRONG_AXIS", f"the outputs of grouped layers are scaled in another order ({order}) [BN-4.3]", {"fold": {"order": order}}, {"got": order}, modes("fold"))
-    for eps, bias in product(("missing", "outside", "clamped", "no root"), ("right",)):
-        yield Hypothesis("FOLD_EPS", f"eps is {eps} in the folded weight and bias [BN-4.3, BN-2.3]", {"fold": {"eps": eps, "bias": bias}}, {"got": eps}, modes("fold"))
+    for eps in ("missing", "outside", "clamped"):
+        yield Hypothesis("FOLD_EPS", f"eps is {eps} in the folded weight and bias [BN-4.3, BN-2.3]", {"fold": {"eps": eps}}, {"got": eps}, modes("fold"))
+    yield Hypothesis("ROOT_MISSING", "the weight is divided by var + eps, without the root [BN-4.3]", {"fold": {"eps": "no root"}}, {"got": "var + eps"}, modes("fold"))
     for value in (1e-3, 1e-5, 1e-12, 1e-8, 0.01, 0.1, 1e-4, 1e-6):
         yield Hypothesis("FOLD_EPS", f"eps = {value:g} stands in the folded weight and bias [BN-4.3]", {"fold": {"value": value}}, {"got": value}, modes("fold"))
     for eps in ("missing", "outside"):

@@ -29,7 +29,6 @@ SIGNS = (
 )
 SCALED = (
     ("dx: both means are divided by m - 1", {"gradient_count": "m - 1"}),
-    ("dx: both means are divided by the batch size", {"gradient_count": "batch"}),
     ("dx: both means are divided by the spatial size", {"gradient_count": "spatial"}),
     ("dx: both means are sums", {"gradient_count": "one"}),
     ("dx: both means are divided by all values", {"gradient_count": "total"}),
@@ -84,14 +83,23 @@ def _terms(mode):
 
 
 def _statistics():
+    yield Hypothesis("GRAD_SCALED", "the term through the variance is divided by m - 1, expected m [BN-5.1]", {"variance_term": lambda var, eps, m: m / (m - 1)}, {"output": "dx", "term": "x_hat mean(dy x_hat)", "factor": "m/(m-1)"}, has_gradient)
+    yield Hypothesis("EPS_GRADIENT_DIFFERS", "the term through the variance divides by var, without eps [BN-5.1]", {"variance_term": lambda var, eps, m: (var + eps) / var}, {"got": "missing in the variance term"}, has_gradient)
+    yield Hypothesis("GAMMA_BETA_SWAPPED", "dgamma and dbeta are given out in each other's place [BN-5.1]", {"parameters_swapped": True}, {"output": "dgamma, dbeta"}, has_gradient)
+    yield Hypothesis("GRAD_FROM_OUTPUT", "the backward pass recovers x_hat as (y - beta)/gamma, which gamma = 0 forbids [BN-7.5]", {"hat_from_y": True}, {}, has_gradient)
     yield Hypothesis("GRAD_ACCUMULATED", "dgamma and dbeta contain those of earlier steps [BN-5.1]", {"accumulate": True}, {"output": "dgamma, dbeta"}, has_gradient)
     yield Hypothesis("GRAD_WRONG_STATS", "the gradient of inference uses the statistics of the batch [BN-5.2]", {"gradient_stats": {"infer": "batch"}}, {"mode": "infer"}, modes("infer", "frozen"))
-    yield Hypothesis("GRAD_WRONG_STATS", "the gradient of training uses the running statistics [BN-5.1]", {"gradient_stats": {"train": "running"}}, {"mode": "train"}, modes("train"))
+    for when, words in (("running", "before"), ("updated", "after")):
+        for formula in ("train", "infer"):
+            yield Hypothesis("GRAD_WRONG_STATS", f"the gradient of training uses the running statistics from {words} the step [BN-5.1]", {"gradient_stats": {"train": when}, "train_gradient": formula}, {"mode": "train", "got": when}, modes("train"))
 
 
 def _higher():
     for term, text in (("mean", "mean(x')"), ("hat", "x_hat mean(x_hat x')"), ("gamma", "gamma' x_hat"), ("beta", "beta'"), ("own", "x'")):
         yield Hypothesis("JVP_TERM_DROPPED", f"the forward-mode derivative lacks {text} [BN-5.3]", {"jvp": {term: 0.0}}, {"term": text}, second_or_tangent)
+    for what, words in (("jvp", "the forward-mode derivative"), ("second", "the second derivative")):
+        for mode in ("train", "infer"):
+            yield Hypothesis("GRAD_FORMULA_OF_OTHER_MODE", f"{words} of {mode} is that of the other mode [BN-5.3, BN-5.4]", {what: {f"other mode {mode}": 1.0}}, {"mode": mode, "order": words}, second_or_tangent)
     yield Hypothesis("JVP_TERM_DROPPED", "the forward-mode derivative is that of inference: it lacks both means [BN-5.3]", {"jvp": {"mean": 0.0, "hat": 0.0}}, {"term": "mean(x'), x_hat mean(x_hat x')"}, second_or_tangent)
     for term, text in (
         ("projection", "the projection P(u_x)"),

@@ -18,7 +18,7 @@ FORMS = (
     ("EPS_OUTSIDE_ROOT", "inside and outside", "eps is added both inside and outside the root"),
     ("EPS_CLAMPED", "clamped", "max(var, eps) stands for var + eps"),
     ("EPS_CLAMPED", "clamped std", "max(sqrt(var), eps) stands for sqrt(var + eps)"),
-    ("STATS_NOT_BATCH_VARIANCE", "no root", "y divides by var + eps, without the root"),
+    ("ROOT_MISSING", "no root", "y divides by var + eps, without the root"),
 )
 
 
@@ -28,6 +28,10 @@ def _eps():
             where = "" if modes == "both" else f" in {modes}"
             for gradient in ("derived", "formula", "right"):
                 yield Hypothesis(name, f"{text}{where}, expected sqrt(var + eps) [BN-2.3]", {"eps_form": form, "eps_modes": modes, "eps_gradient": gradient}, {"got": form, "expected": "sqrt(var + eps)", "modes": modes})
+    yield Hypothesis("EPS_DIFFERS", "eps and decay are taken in each other's place [BN-2.4, BN-3.1]", {"eps": lambda c: c.decay if c.decay is not None else c.eps, "decay": lambda d, t, c: c.eps}, {"got": "decay", "expected": "eps"})
+    for value in (1e-12, 1e-10, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1):
+        for text, rule in ((f"max(eps, {value:g})", lambda c, v=value: max(c.eps, v)), (f"min(eps, {value:g})", lambda c, v=value: min(c.eps, v)), (f"{value:g} in place of 0", lambda c, v=value: c.eps or v)):
+            yield Hypothesis("EPS_DIFFERS", f"{text} is used for eps [BN-2.4]", {"eps": rule}, {"got": text, "expected": "eps"})
     for text, rule in (("eps**2", lambda c: c.eps**2), ("sqrt(eps)", lambda c: c.eps**0.5), ("10 eps", lambda c: 10 * c.eps), ("eps / 10", lambda c: c.eps / 10), ("2 eps", lambda c: 2 * c.eps), ("100 eps", lambda c: 100 * c.eps), ("eps / 2", lambda c: c.eps / 2)):
         for modes in ("both", "train", "infer"):
             for gradient in ("derived", "right"):
@@ -55,13 +59,29 @@ def _affine():
             yield from table("GAMMA_CLAMPED", f"gamma is kept {text} at {low:g} [BN-7.5]", {"gamma": rule}, {"limit": low, "how": text})
     for text, rule in (("max(gamma, 0)", lambda g: np.maximum(g, 0)), ("1 for a gamma of 0", lambda g: np.where(g == 0, 1.0, g))):
         yield from table("GAMMA_CLAMPED", f"{text} stands for gamma [BN-7.5]", {"gamma": rule}, {"got": text})
-    for text, rule in (("gamma[0]", lambda g: np.full_like(g, g[0])), ("mean(gamma)", lambda g: np.full_like(g, g.mean())), ("gamma reversed", lambda g: g[::-1]), ("gamma rolled", lambda g: np.roll(g, 1))):
+    for text, rule in (("gamma reversed", lambda g: g[::-1]), ("gamma rolled", lambda g: np.roll(g, 1))):
         yield from table("WRONG_AXIS", f"{text} stands for gamma [BN-1.5]", {"gamma": rule}, {"got": text})
+    first, mean = (lambda g: np.full_like(g, g[0])), (lambda g: np.full_like(g, g.mean()))
+    for text, rule in (("the first value", first), ("the mean", mean), ("the last value", lambda g: np.full_like(g, g[-1]))):
+        yield from table("PARAMETER_SHARED", f"{text} of gamma serves all channels [BN-1.5]", {"gamma": rule}, {"parameter": "gamma"})
+        yield Hypothesis("PARAMETER_SHARED", f"{text} of beta serves all channels [BN-1.5]", {"beta": rule}, {"parameter": "beta"}, has_affine)
+        yield from table("PARAMETER_SHARED", f"{text} of gamma and of beta serves all channels [BN-1.5]", {"gamma": rule, "beta": rule}, {"parameter": "gamma, beta"})
+    for limit in (1.0, 10.0, 100.0, 1000.0, 1e4):
+        yield from table("GAMMA_CLAMPED", f"gamma is limited to {limit:g} in size [BN-7.5]", {"gamma": lambda g, v=limit: np.clip(g, -v, v)}, {"limit": limit})
+    for mode in ("train", "infer"):
+        yield from table("GAMMA_IGNORED", f"gamma is not used in {mode} [BN-2.3]", {"gamma": np.ones_like, "affine_modes": mode}, {"got": "1", "mode": mode})
+        yield Hypothesis("BETA_IGNORED", f"beta is not used in {mode} [BN-2.3]", {"beta": np.zeros_like, "affine_modes": mode}, {"got": "0", "mode": mode}, has_affine)
+    lone = lambda c: c.has_gamma != c.has_beta
+    yield from table("GAMMA_IGNORED", "gamma is used only where there is a beta as well [BN-1.5]", {"gamma": np.ones_like, "gamma_beta_case": lone}, {"where": "beta absent"})
+    yield Hypothesis("BETA_IGNORED", "beta is used only where there is a gamma as well [BN-1.5]", {"beta": np.zeros_like, "gamma_beta_case": lone}, {"where": "gamma absent"}, has_affine)
+    zero = lambda m, case, view: m * 0
+    yield Hypothesis("GAMMA_IGNORED", "gamma is fixed to 1 and its gradient is zero [BN-2.3]", {"gamma": np.ones_like, "dgamma_scale": zero}, {"got": "1"}, has_affine)
+    yield Hypothesis("BETA_IGNORED", "beta is fixed to 0 and its gradient is zero [BN-2.3]", {"beta": np.zeros_like, "dbeta_scale": zero}, {"got": "0"}, has_affine)
     yield from table("GAMMA_IGNORED", "gamma squared stands for gamma [BN-2.3]", {"gamma": lambda g: g * g}, {"got": "gamma**2", "expected": "gamma"})
     yield Hypothesis("BETA_IGNORED", "beta is not used [BN-2.3]", {"beta": np.zeros_like}, {"got": "0", "expected": "beta"}, has_affine)
-    yield Hypothesis("BETA_IGNORED", "beta has the wrong sign [BN-2.3]", {"beta": np.negative}, {"got": "-beta", "expected": "beta"}, has_affine)
+    yield Hypothesis("BETA_INSIDE", "beta has the wrong sign [BN-2.3]", {"beta": np.negative}, {"got": "-beta", "expected": "beta"}, has_affine)
     yield from table("GAMMA_BETA_SWAPPED", "gamma and beta are exchanged [BN-2.3]", {"swapped": True}, {})
-    for text, rule in (("gamma (x_hat + beta)", lambda h, g, b: g * (h + b)), ("gamma x_hat + gamma beta", lambda h, g, b: g * h + g * b), ("(1 + gamma) x_hat", lambda h, g, b: h * g + b + h)):
+    for text, rule in (("gamma (x_hat + beta)", lambda h, g, b: g * (h + b)), ):
         yield Hypothesis("BETA_INSIDE", f"y = {text}, expected gamma x_hat + beta [BN-2.3]", {"y_of": rule}, {"got": text}, has_affine)
 
 

@@ -15,13 +15,14 @@ def hypotheses(running_ddof):
 def _estimator(declared):
     other = 1 - declared
     factor = "m/(m-1)" if declared else "(m-1)/m"
-    yield Hypothesis(
-        "RUNNING_VAR_DDOF",
-        f"running_var uses ddof {other}, expected {declared} (factor {factor}) [BN-3.3]",
-        {"running_ddof": other},
-        {"got": other, "expected": declared, "factor": factor},
-        stateful,
-    )
+    for edge in ({}, {"exists_ddof": declared}, {"exists_ddof": 0}, {"exists": "ddof 0"}, {"exists": "poison"}):
+        yield Hypothesis(
+            "RUNNING_VAR_DDOF",
+            f"running_var uses ddof {other}, expected {declared} (factor {factor}) [BN-3.3]",
+            {"running_ddof": other, **edge},
+            {"got": other, "expected": declared, "factor": factor},
+            stateful,
+        )
     yield Hypothesis("RUNNING_VAR_DDOF", "running_var uses m/(m-2), expected m/(m-1) [BN-3.3]", {"running_ddof": 2}, {"got": 2, "expected": declared}, stateful)
     yield Hypothesis(
         "RUNNING_VAR_DDOF", "running_var uses (m-1)/m where m/(m-1) is meant [BN-3.3]", {"ddof_count": "inverse"}, {"got": -1, "expected": declared}, stateful
@@ -61,16 +62,20 @@ def _decay():
         ("1 - (1 - decay)/t", lambda d, t, c: 1 - (1 - d) / t),
         ("the cumulative average", lambda d, t, c: (t - 1) / t),
         ("the cumulative average with the initial state", lambda d, t, c: t / (t + 1)),
-        ("decay with the first step taken whole", lambda d, t, c: 0.0 if t == 1 else d),
         ("a debiased weight (1-decay)/(1-decay**t)", lambda d, t, c: 1 - (1 - d) / (1 - d**t) if d < 1 else 1.0),
     ):
         yield Hypothesis("DECAY_SHRINKS", f"the weight of a new batch changes from step to step: the old state keeps {text} [BN-3.1]", {"decay": rule}, {"got": text, "expected": "decay"}, stateful)
+    yield Hypothesis("FIRST_STEP_REPLACES", "the first training step replaces the state instead of blending into it [BN-3.1]", {"decay": lambda d, t, c: 0.0 if t == 1 else d}, {}, stateful)
+    yield Hypothesis("STATE_RESCALED", "the old state is multiplied by this batch's size over the last one's [BN-3.1]", {"by_count": "rescaled"}, {}, stateful)
+    yield Hypothesis("CUMULATIVE_IGNORED", "the cumulative average weighs each step by the size of its batch [BN-3.2]", {"by_count": "weighted"}, {"got": "weighted by m", "expected": "1/t"}, cumulative)
+    for part in ("mean", "var"):
+        yield Hypothesis("DECAY_COMPLEMENT", f"decay and 1 - decay are exchanged for running_{part} [BN-3.1]", {"decay": lambda d, t, c: 1 - d, "decay_part": part}, {"got": "1 - decay", "part": f"running_{part}"}, stateful)
     yield Hypothesis("DECAY_DIFFERS", "the batch is added without its weight: running = decay old + new [BN-3.1]", {"mix": "sum"}, {"got": "new weight 1"}, stateful)
     yield Hypothesis("DECAY_DIFFERS", "the old state keeps its whole weight: running = old + (1 - decay) new [BN-3.1]", {"mix": "unweighted old"}, {"got": "old weight 1"}, stateful)
     yield Hypothesis("INITIAL_STATE_COUNTED", "the cumulative average counts the initial state as a step [BN-3.2]", {"cumulative": lambda t: 1 / (t + 1)}, {"got": "1/(t+1)", "expected": "1/t"}, cumulative)
     for text, rule in (("1 (the last batch alone)", lambda t: 1.0), ("0 (no update)", lambda t: 0.0), ("0.1", lambda t: 0.1), ("0.01", lambda t: 0.01), ("0.5", lambda t: 0.5), ("0.001", lambda t: 0.001), ("0.9", lambda t: 0.9), ("0.99", lambda t: 0.99)):
         yield Hypothesis("CUMULATIVE_IGNORED", f"decay = None gives each batch the weight {text}, expected 1/t in step t [BN-3.2]", {"cumulative": rule}, {"got": text, "expected": "1/t"}, cumulative)
-    yield Hypothesis("DEGENERATE_POISONS_STATE", "an empty step counts in the cumulative average [BN-3.5]", {"empty_counts": True}, {}, cumulative)
+    yield Hypothesis("DEGENERATE_SKIPPED", "an empty step counts in the cumulative average [BN-3.5]", {"empty_counts": True}, {"m": 0}, cumulative)
 
 
 def _state():
@@ -78,6 +83,7 @@ def _state():
     yield Hypothesis("STATE_NOT_UPDATED", "a training step leaves running_mean as it was [BN-3.6]", {"update_mean": False}, {"part": "running_mean"}, stateful)
     yield Hypothesis("STATE_NOT_UPDATED", "a training step leaves running_var as it was [BN-3.6]", {"update_var": False}, {"part": "running_var"}, stateful)
     yield Hypothesis("STATE_NOT_UPDATED", "a training step updates the state only if a gradient is asked for [BN-3.6]", {"needs_gradient": True}, {"part": "without dy"}, stateful)
+    yield Hypothesis("STATE_NOT_UPDATED", "only the first training step moves the state [BN-3.6]", {"only_steps": lambda t: t == 1}, {"part": "after the first step"}, stateful)
     yield Hypothesis("STATE_UPDATED_TWICE", "a training step blends its statistics in twice [BN-3.6]", {"updates": 2}, {"got": 2, "expected": 1}, stateful)
     yield Hypothesis("STATE_UPDATED_TWICE", "a training step with a gradient blends its statistics in twice [BN-3.6]", {"again_with_gradient": True}, {"got": 2, "expected": 1}, stateful)
     for where, words in ((("infer", "frozen"), "inference and frozen training"), (("infer",), "inference"), (("frozen",), "frozen training")):
@@ -89,6 +95,7 @@ def _state():
     for parts in (("mean", "var"), ("mean",), ("var",)):
         words = " and ".join(f"running_{part}" for part in parts)
         yield Hypothesis("STATE_NOT_LOADED", f"the layer starts from its own {words}, not from the state given [BN-4.1]", {"state_not_loaded": parts}, {"part": words}, stateful)
+    yield Hypothesis("STATE_DEBIASED", "the average starts from zero and is divided by 1 - decay^t [BN-3.1]", {"state_not_loaded": ("mean", "var to zero"), "debiased": ("out", "inference")}, {"where": "from zero"}, stateful)
     for where in (("out",), ("inference",), ("out", "inference")):
         yield Hypothesis("STATE_DEBIASED", f"the state is divided by 1 - decay^t ({', '.join(where)}) [BN-3.1]", {"debiased": where}, {"where": list(where)}, stateful)
 
@@ -120,6 +127,9 @@ def _mode():
     for gradient in ("train", "infer"):
         yield Hypothesis("BLENDED_STATS", "training normalizes by the running statistics after their update, expected those of the batch [BN-3.6]", {"train_stats": "blended", "train_gradient": gradient}, {"mode": "train"}, stateful)
     yield Hypothesis("BLENDED_STATS", "training normalizes by the running statistics after their update, with the gradient of the batch's [BN-3.6]", {"train_stats": "blended", "gradient_stats": {"train": "batch"}}, {"mode": "train"}, stateful)
+    yield Hypothesis("WRONG_STATS_FOR_MODE", "a training batch with m = 1 is normalized by the running statistics [BN-7.3]", {"one_uses_running": True}, {"mode": "train", "m": 1}, stateful)
+    for moves in ((), ("sticky",)):
+        yield Hypothesis("MODE_STICKY", "once in training, inference stays in training [BN-4.1]", {"sticky": True, "update_in": moves}, {}, stateful)
     yield Hypothesis("MODE_BY_GRADIENT", "the mode follows from whether a gradient is asked for [BN-4.4]", {"by_gradient": True}, {})
     yield Hypothesis("FROZEN_IGNORED", "frozen statistics are treated as training: batch statistics, and the state moves [BN-4.4]", {"frozen_trains": True, "update_in": ("frozen",)}, {}, modes("frozen"))
     yield Hypothesis("FROZEN_IGNORED", "frozen statistics are treated as training, without the update [BN-4.4]", {"frozen_trains": True}, {}, modes("frozen"))
@@ -134,6 +144,7 @@ def _edges():
     for how, text in (("poison", "a variance divided by m - 1 = 0 enters running_var"), ("ddof 0", "the variance 0 of a single value enters running_var"), ("zero", "0 enters running_var at m = 1"), ("one", "1 enters running_var at m = 1")):
         for empty, more in (("skip", ""), ("poison", ", and so does that of an empty batch"), ("zero", ", and 0 at m = 0")):
             yield Hypothesis("DEGENERATE_POISONS_STATE", f"{text}{more}; a statistic that does not exist leaves the state alone [BN-3.5]", {"exists": how, "empty": empty}, {"m": 1, "got": how, "empty": empty}, small)
+    yield Hypothesis("DEGENERATE_SKIPPED", "a channel of variance 0 leaves its running values as they were [BN-7.4]", {"constant_updates": False}, {"channel": "constant"}, stateful)
     for empty, text in (("poison", "NaN"), ("zero", "0")):
         yield Hypothesis("DEGENERATE_POISONS_STATE", f"an empty batch blends {text} into the state; it has no statistics [BN-3.5, BN-7.2]", {"empty": empty}, {"m": 0, "got": empty}, small)
     yield Hypothesis("DEGENERATE_SKIPPED", "a step with m = 1 does not update running_mean, which exists there [BN-3.5]", {"exists": "skip both"}, {"m": 1}, small)
