@@ -1,12 +1,20 @@
-"""An array of exact numbers that rounds itself correctly, and says how it knew."""
+"""Arrays of exact numbers that round themselves correctly, and say how they knew.
+
+Signs of zero: an exact zero is +0, except where the definition is one product (dx in inference, a folded weight), whose zero has the
+product's sign. What is not zero and underflows keeps its sign.
+"""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from .doubled import coefficients, decide, evaluate_form
 from .formats import format_of
+from .moments import ONES
 from .reals import Real
+from .scaling import blocks, times_power
+from .vectors import Form
 
 
 @dataclass(frozen=True)
@@ -24,32 +32,138 @@ class Proof:
 
 
 class Exact:
-    """An output of the definition: exact numbers in an array of some shape.
+    """An output of the definition: exact numbers in an array of some shape, one by one."""
 
-    round(dtype) gives the nearest numbers of a format, ties to even. Signs of zero: an exact zero is +0, except where the
-    definition is one product (dx in inference), whose zero has the product's sign; what underflows keeps its sign.
-    """
-
-    def __init__(self, values, zero_sign=None):
-        """values: object array of Real. zero_sign: boolean array, True where an exact zero is -0 (None: nowhere)."""
+    def __init__(self, values):
+        """values: object array of Real."""
         self._values = values
-        self._negative_zero = zero_sign
         self.shape = values.shape
-        self.proof: Proof | None = None
+        self.proof: Proof | None = None  # of the last rounding
 
     def value(self, *index) -> Real:
         """The exact number at an index."""
         return self._values[index]
 
     def round(self, dtype) -> np.ndarray:
-        """The correctly rounded values in "float64", "float32", "float16" or "bfloat16"; sets `proof`."""
+        """The nearest numbers of "float64", "float32", "float16" or "bfloat16", ties to even, too large ones infinite."""
         to = format_of(dtype)
         rounded, bits = np.empty(self.shape), 0
         for index in np.ndindex(self.shape):
             rounded[index], needed = self.value(*index).round(to)
             bits = max(bits, needed)
-        if self._negative_zero is not None:
-            negative = (rounded == 0) & ~np.signbit(rounded) & self._negative_zero
-            rounded = np.where(negative, -0.0, rounded)
-        self.proof = Proof(rounded.size, 0, rounded.size, math.ceil(bits * math.log10(2)))
+        self.proof = Proof(rounded.size, 0, rounded.size, _digits(bits))
         return rounded.astype(to.dtype)
+
+
+def _digits(bits: int) -> int:
+    return math.ceil(bits * math.log10(2))
+
+
+class ExactRows(Exact):
+    """An element-wise output: for each channel a `Form` in the input rows, or `Values` where something is not finite."""
+
+    def __init__(self, vectors, moments, layout, negative_zero=None):
+        """vectors: one a channel; moments: has the rows and regions of the forms; layout: from (channels, positions) to the shape.
+
+        negative_zero: (channels, positions) boolean, True where an exact zero is -0; None: nowhere.
+        """
+        self._vectors, self._moments, self._layout = vectors, moments, layout
+        self._negative_zero = negative_zero
+        self.shape = layout.output_shape
+        self.proof = None
+
+    def value(self, *index) -> Real:
+        """The exact number at an index."""
+        return self._value(*self._layout.row_index(index))
+
+    def _value(self, channel, position) -> Real:
+        vector = self._vectors[channel]
+        if not isinstance(vector, Form):
+            return vector.items[position]
+        result = Real.of(0)
+        for name, coefficient in self._form(channel, position).items():
+            result = result + (coefficient if name == ONES else coefficient * self._input(name, channel, position))
+        return result
+
+    def _form(self, channel, position) -> dict:
+        regions, weights = self._vectors[channel].regions, self._moments.regions
+        for form, weight in zip(regions, weights, strict=True):
+            if weight is None or weight[channel, position]:
+                return form
+        raise AssertionError("a position is in one region")
+
+    def _input(self, name, channel, position) -> Real:
+        return Real.of(self._moments.rows[name][channel, position])
+
+    def round(self, dtype) -> np.ndarray:
+        """The nearest numbers of "float64", "float32", "float16" or "bfloat16", ties to even, too large ones infinite."""
+        to = format_of(dtype)
+        rows = (self._layout.channels, self._layout.positions)
+        rounded, proven = np.zeros(rows, to.dtype), np.zeros(rows, bool)
+        with np.errstate(all="ignore"):
+            for region in range(len(self._moments.regions)):
+                self._decide_region(region, to, rounded, proven)
+        bits = self._decide_exactly(to, rounded, proven)
+        fast = int(proven.sum())
+        self.proof = Proof(proven.size, fast, proven.size - fast, _digits(bits))
+        return self._layout.unrows(rounded)
+
+    def _decide_region(self, region, to, rounded, proven) -> None:
+        """Round what double-double arithmetic can prove of one region."""
+        moments, weight = self._moments, self._moments.regions[region]
+        names, columns = self._columns(region)
+        for rows, cols in blocks(*rounded.shape):
+            terms = []
+            for name in names:
+                scaled = times_power(moments.rows[name][rows, cols], -moments.exponents[name][rows, None])
+                terms.append((columns[name][0][rows], columns[name][1][rows], scaled))
+            constant = tuple(column[rows] for column in columns[ONES])
+            values = evaluate_form(constant, terms)
+            here, decided = decide(*np.broadcast_arrays(*values), columns["exponent"][rows], to)
+            decided = decided & columns["usable"][rows]
+            if weight is not None:
+                decided &= weight[rows, cols]
+            if weight is None:
+                rounded[rows, cols], proven[rows, cols] = here, decided
+            else:
+                np.copyto(rounded[rows, cols], here, where=decided)
+                proven[rows, cols] |= decided
+
+    def _columns(self, region) -> tuple[list, dict]:
+        """Names of the rows in use, and the double-double coefficients of all channels as columns."""
+        moments, channels = self._moments, len(self._vectors)
+        columns = {"exponent": np.zeros((channels, 1), np.int64), "usable": np.zeros((channels, 1), bool)}
+        for name in (ONES, *moments.rows):
+            columns[name] = np.zeros((channels, 1)), np.zeros((channels, 1))
+        names = set()
+        for c, vector in enumerate(self._vectors):
+            if not isinstance(vector, Form):
+                continue
+            exponents = {name: int(column[c]) for name, column in moments.exponents.items()}
+            found = coefficients(vector.regions[region], ONES, exponents)
+            columns["usable"][c] = found.exponent is not None
+            columns["exponent"][c] = found.exponent or 0
+            for name, pair in (found.pairs | {ONES: found.constant}).items():
+                columns[name][0][c], columns[name][1][c] = pair
+            names |= set(found.pairs)
+        return sorted(names), columns
+
+    def _decide_exactly(self, to, rounded, proven) -> int:
+        """Round the rest by exact arithmetic, equal inputs once; returns the bits it took."""
+        seen, most = {}, 0
+        for c, i in zip(*np.nonzero(~proven), strict=True):
+            key = self._key(c, i)
+            if key not in seen:
+                seen[key] = self._value(c, i).round(to)
+            value, bits = seen[key]
+            if value == 0 and not np.signbit(value) and self._negative_zero is not None and self._negative_zero[c, i]:
+                value = -0.0
+            rounded[c, i], most = value, max(most, bits)
+        return most
+
+    def _key(self, channel, position):
+        """Equal for positions of a channel that have the same value because their inputs are equal."""
+        if not isinstance(self._vectors[channel], Form):
+            return channel, position
+        form = self._form(channel, position)
+        return channel, id(form), *(float(self._moments.rows[name][channel, position]) for name in form if name != ONES)
