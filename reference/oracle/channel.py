@@ -65,9 +65,9 @@ def batch_moments(x, m: int) -> tuple[Real, Real]:
 
 
 def inverse_root(var: Real, eps: Fraction, roots: Field, bit: int = 0) -> Real:
-    """1/sqrt(var + eps) by radicand `bit` of the field; inf at 0, NaN below [BN-7.4]."""
+    """1/sqrt(var + eps) by radicand `bit` of the field; inf at 0, NaN below, 0 at inf [BN-7.4]."""
     if not var.finite:
-        return Real(special=0.0 if var.special == math.inf else math.nan)
+        return Real.of(0) if var.special == math.inf else Real(special=math.nan)
     v = var.fraction + eps
     if v <= 0:
         return Real(special=math.inf if v == 0 else math.nan)

@@ -119,15 +119,12 @@ class ExactRows(Exact):
                 terms.append((columns[name][0][rows], columns[name][1][rows], scaled))
             constant = tuple(column[rows] for column in columns[ONES])
             values = evaluate_form(constant, terms)
-            here, decided = decide(*np.broadcast_arrays(*values), columns["exponent"][rows], to)
+            here, decided = decide(*values, columns["exponent"][rows], to)
             decided = decided & columns["usable"][rows]
             if weight is not None:
-                decided &= weight[rows, cols]
-            if weight is None:
-                rounded[rows, cols], proven[rows, cols] = here, decided
-            else:
-                np.copyto(rounded[rows, cols], here, where=decided)
-                proven[rows, cols] |= decided
+                decided = decided & weight[rows, cols]
+            np.copyto(rounded[rows, cols], here, where=decided)
+            proven[rows, cols] |= decided
 
     def _columns(self, region) -> tuple[list, dict]:
         """Names of the rows in use, and the double-double coefficients of all channels as columns."""
