@@ -14,6 +14,7 @@ from .scaling import blocks, row_exponents, times_power
 
 WIDTH = 20
 COLUMNS = 1 << 13
+LAST = 1074 + WIDTH
 ONES = "1"
 
 
@@ -100,11 +101,12 @@ def _slice_count(values, exponents) -> int:
 def _cut(values, exponents, out) -> None:
     """Write the slices of values (height, width) to out (height, count, width), each an integer below 2^WIDTH.
 
-    Truncation keeps q 2^-t at most the remainder, so nothing overflows; every subtraction is exact.
+    Truncation keeps q 2^-t at most the remainder, so nothing overflows; every subtraction is exact. No value has bits below
+    2^-1074, so where t would be greater than LAST the remainder is 0.
     """
     rest = values
     for k in range(out.shape[1]):
-        t = WIDTH * (k + 1) - exponents
+        t = np.minimum(WIDTH * (k + 1) - exponents, LAST)
         np.trunc(times_power(rest, t), out=out[:, k])
         if k + 1 < out.shape[1]:
             rest = rest - times_power(out[:, k], -t)

@@ -161,16 +161,15 @@ class Real:
         """(the correctly rounded value, bits of the roots that decided it; 0 for a rational number)."""
         if self.special is not None:
             return self.special, 0
-        number, bits = self, FIRST_BITS
-        while True:
-            if not any(number.terms):
-                return round_fraction(number.terms.get(0, ZERO), to), 0
+        number, bits = self.simplified(), FIRST_BITS
+        if not any(number.terms):
+            return round_fraction(number.terms.get(0, ZERO), to), 0
+        while True:  # irrational, so on no boundary: some number of bits decides
             low, high = number.bounds(bits)
-            if low > 0 or high < 0:
-                rounded = round_fraction(low, to)
-                if rounded == round_fraction(high, to):
-                    return rounded, bits
-            number, bits = number.simplified(), bits * 2
+            rounded = round_fraction(low, to)
+            if (low > 0 or high < 0) and rounded == round_fraction(high, to):
+                return rounded, bits
+            bits *= 2
 
     def __repr__(self):
         if self.special is not None:
