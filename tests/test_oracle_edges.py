@@ -56,6 +56,21 @@ def test_inference_follows_ieee_at_its_own_position():
     assert same(out["dgamma"], [NAN])
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("bad", [NAN, -NAN, INF, -INF])
+def test_nan_has_one_bit_pattern(dtype, bad):
+    x = np.array([[bad], [1.0], [-2.0]])
+    for mode in ("train", "infer"):
+        (out,) = oracle.evaluate(
+            [{"mode": mode, "x": x, "dy": -x}],
+            gamma=np.ones(1), beta=np.ones(1), running_mean=np.zeros(1), running_var=np.ones(1),
+            eps=0.0, decay=0.9, running_ddof=0, channel_axes=(1,),
+        )  # fmt: skip
+        for exact in out.values():
+            got = exact.round(np.dtype(dtype).name)
+            assert not np.signbit(got[np.isnan(got)]).any()
+
+
 def test_inference_with_gamma_zero_meets_infinity_as_nan():
     out = run([[INF, 1.0]], "infer", gamma=np.zeros(1))
     assert same(out["y"][:, 0], [NAN, 1.0])

@@ -148,16 +148,40 @@ def test_double_double_error_stays_below_its_bound_and_the_bound_is_not_idle():
     assert 2.0**-9 < worst <= 1
 
 
+def decided(high, low, size, name):
+    values = (np.array([[v]]) for v in (high, low, size))
+    return doubled.decide(*values, np.zeros((1, 1), np.int64), oracle.formats.FORMATS[name])[1].item()
+
+
+@pytest.mark.parametrize("size", [1.0, 1e6])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_decide_believes_nothing_within_its_bound_of_a_float64_boundary(size, sign):
+    tie = 2.0**-53
+    assert not decided(1.0, tie + sign * size * 2.0**-100, size, "float64")
+    assert not decided(1.0, tie, 0.0, "float64")
+    assert decided(1.0, tie + sign * size * 2.0**-96, size, "float64")
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_decide_leaves_a_boundary_of_a_narrow_format_to_exact_arithmetic(name, sign):
+    tie = 1 + 2.0 ** -oracle.formats.FORMATS[name].p
+    assert not decided(tie, 0.0, 1.0, name)
+    assert not decided(tie, sign * 2.0**-54, 1.0, name)
+    assert not decided(tie + sign * 2.0**-52, 0.0, 1.0, name)
+    assert decided(tie + sign * 2.0**-49, 0.0, 1.0, name)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_decide_refuses_an_enclosure_that_a_boundary_splits(name):
-    form = oracle.formats.FORMATS[name]
-    half = 2.0**-form.p
-    zero = np.zeros((1, 1), np.int64)
-    for low, expected in [(0.0, False), (half * 2.0**-60, name != "float64"), (half * 2.0**-20, True)]:
-        high, rest = (1.0 + half, low) if name != "float64" else (1.0, half + low)
-        _, proven = doubled.decide(*(np.array([[v]]) for v in (high, rest, 2.0)), zero, form)
-        if low == 0 or low == half * 2.0**-20:
-            assert proven.item() is expected
+def test_decide_leaves_zero_and_its_sign_to_exact_arithmetic(name):
+    assert not decided(0.0, 0.0, 0.0, name)
+    assert not decided(0.0, 0.0, 1.0, name)
+    assert not decided(2.0**-110, 0.0, 1.0, name)
+
+
+def test_decide_leaves_subnormal_float64_to_exact_arithmetic():
+    values = (np.array([[v]]) for v in (1.0 + 2.0**-40, 0.0, 1.0))
+    assert not doubled.decide(*values, np.full((1, 1), -1030), oracle.formats.FORMATS["float64"])[1].item()
 
 
 def test_exact_rows_agree_with_their_elements_at_every_index():

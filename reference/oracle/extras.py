@@ -84,6 +84,8 @@ def _weight_layout(shape, out_axis, groups, in_axis) -> Layout:
     if in_axis is None or groups == 1:
         return Layout(shape, (out_axis,))
     in_axis %= len(shape)
+    if in_axis == out_axis:
+        raise ValueError(f"in_axis is {in_axis}, expected another axis than out_axis [BN-4.3]")
     if shape[in_axis] % groups:
         raise ValueError(f"weight has {shape[in_axis]} inputs on axis {in_axis}, expected a multiple of {groups} groups [BN-4.3]")
     split = shape[:in_axis] + (groups, shape[in_axis] // groups) + shape[in_axis + 1 :]

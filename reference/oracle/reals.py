@@ -101,7 +101,7 @@ class Real:
             return Real(special=_ieee(self) + _ieee(other))
         terms = dict(self.terms)
         for mask, q in other.terms.items():
-            terms[mask] = terms.get(mask, ZERO) + q
+            terms[mask] = terms[mask] + q if mask in terms else q
         return Real(terms, self.field or other.field)
 
     def __neg__(self):
@@ -120,7 +120,7 @@ class Real:
         for a, p in self.terms.items():
             for b, q in other.terms.items():
                 product = p * q * field.products[a & b] if a & b else p * q
-                terms[a ^ b] = terms.get(a ^ b, ZERO) + product
+                terms[a ^ b] = terms[a ^ b] + product if a ^ b in terms else product
         return Real(terms, field)
 
     def over(self, count: int) -> "Real":
@@ -134,7 +134,8 @@ class Real:
         terms = {}
         for mask, q in self.terms.items():
             kept, factor = self.field.basis()[mask] if mask and q else (mask, 1)
-            terms[kept] = terms.get(kept, ZERO) + q * factor
+            term = q * factor if factor != 1 else q
+            terms[kept] = terms[kept] + term if kept in terms else term
         return Real({mask: q for mask, q in terms.items() if q}, self.field)
 
     def bounds(self, bits: int) -> tuple[Fraction, Fraction]:
@@ -160,7 +161,7 @@ class Real:
     def round(self, to: Format) -> tuple[float, int]:
         """(the correctly rounded value, bits of the roots that decided it; 0 for a rational number)."""
         if self.special is not None:
-            return self.special, 0
+            return math.nan if math.isnan(self.special) else self.special, 0  # one NaN, without a sign
         number, bits = self.simplified(), FIRST_BITS
         if not any(number.terms):
             return round_fraction(number.terms.get(0, ZERO), to), 0
@@ -187,7 +188,7 @@ def _ieee(number: Real, sign_only: bool = False) -> float:
 
 def total(numbers) -> Real:
     """The sum of numbers; of none, 0."""
-    result = Real({0: ZERO})
+    result = Real({})
     for number in numbers:
         result = result + number
     return result
