@@ -158,7 +158,6 @@ def decided(high, low, size, name):
 def test_decide_believes_nothing_within_its_bound_of_a_float64_boundary(size, sign):
     tie = 2.0**-53
     assert not decided(1.0, tie + sign * size * 2.0**-100, size, "float64")
-    assert not decided(1.0, tie, 0.0, "float64")
     assert decided(1.0, tie + sign * size * 2.0**-96, size, "float64")
 
 
@@ -168,7 +167,6 @@ def test_decide_leaves_a_boundary_of_a_narrow_format_to_exact_arithmetic(name, s
     tie = 1 + 2.0 ** -oracle.formats.FORMATS[name].p
     assert not decided(tie, 0.0, 1.0, name)
     assert not decided(tie, sign * 2.0**-54, 1.0, name)
-    assert not decided(tie + sign * 2.0**-52, 0.0, 1.0, name)
     assert decided(tie + sign * 2.0**-49, 0.0, 1.0, name)
 
 

@@ -103,7 +103,10 @@ class ExactRows(Exact):
         with np.errstate(all="ignore"):
             for region in range(len(self._moments.regions)):
                 self._decide_region(region, to, rounded, proven)
-        bits = self._decide_exactly(to, rounded, proven)
+        open_channels = np.flatnonzero(~proven.all(axis=1))
+        bits = max((self._decide_exactly(c, ~proven[c], to, rounded) for c in open_channels), default=0)
+        if self._negative_zero is not None:
+            np.copyto(rounded, to.dtype.type(-0.0), where=(rounded == 0) & self._negative_zero)
         fast = int(proven.sum())
         self.proof = Proof(proven.size, fast, proven.size - fast, _digits(bits))
         return self._layout.unrows(rounded)
@@ -145,22 +148,23 @@ class ExactRows(Exact):
             names |= set(found.pairs)
         return sorted(names), columns
 
-    def _decide_exactly(self, to, rounded, proven) -> int:
-        """Round the rest by exact arithmetic, equal inputs once; returns the bits it took."""
-        seen, most = {}, 0
-        for c, i in zip(*np.nonzero(~proven), strict=True):
-            key = self._key(c, i)
-            if key not in seen:
-                seen[key] = self._value(c, i).round(to)
-            value, bits = seen[key]
-            if value == 0 and not np.signbit(value) and self._negative_zero is not None and self._negative_zero[c, i]:
-                value = -0.0
-            rounded[c, i], most = value, max(most, bits)
+    def _decide_exactly(self, channel, here, to, rounded) -> int:
+        """Round the positions `here` of a channel by exact arithmetic; returns the bits it took."""
+        vector = self._vectors[channel]
+        if not isinstance(vector, Form):
+            return self._work_out(channel, np.flatnonzero(here), slice(None), to, rounded, here)
+        most = 0
+        for form, weight in zip(vector.regions, self._moments.regions, strict=True):
+            part = here if weight is None else here & weight[channel]
+            inputs = [self._moments.rows[name][channel, part] for name, q in form.items() if name != ONES and q.simplified().terms]
+            table = np.stack([np.zeros(np.count_nonzero(part)), *inputs])
+            _, first, inverse = np.unique(table, axis=1, return_index=True, return_inverse=True)
+            most = max(most, self._work_out(channel, np.flatnonzero(part)[first], inverse.ravel(), to, rounded, part))
         return most
 
-    def _key(self, channel, position):
-        """Equal for positions of a channel that have the same value because their inputs are equal."""
-        if not isinstance(self._vectors[channel], Form):
-            return channel, position
-        form = self._form(channel, position)
-        return channel, id(form), *(float(self._moments.rows[name][channel, position]) for name in form if name != ONES)
+    def _work_out(self, channel, positions, inverse, to, rounded, part) -> int:
+        """Round one position of each kind, and spread the results over `part`: equal inputs give equal outputs."""
+        results = [self._value(channel, i).round(to) for i in positions]
+        if results:
+            rounded[channel, part] = np.array([value for value, _ in results])[inverse]
+        return max((bits for _, bits in results), default=0)
