@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bnconform import oracle
+from oracle_checks import DTYPES
 
 INF, NAN = np.inf, np.nan
 REGULAR = [1.0, 2.0, 4.0, 7.0]
@@ -56,7 +57,7 @@ def test_inference_follows_ieee_at_its_own_position():
     assert same(out["dgamma"], [NAN])
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bad", [NAN, -NAN, INF, -INF])
 def test_nan_has_one_bit_pattern(dtype, bad):
     x = np.array([[bad], [1.0], [-2.0]])
@@ -67,7 +68,7 @@ def test_nan_has_one_bit_pattern(dtype, bad):
             eps=0.0, decay=0.9, running_ddof=0, channel_axes=(1,),
         )  # fmt: skip
         for exact in out.values():
-            got = exact.round(np.dtype(dtype).name)
+            got = exact.round(dtype)
             assert not np.signbit(got[np.isnan(got)]).any()
 
 
@@ -205,6 +206,7 @@ def test_inputs_are_not_changed():
         (dict(mode="infer", running_var=None), r"'infer' without.*BN-4.1"),
         (dict(mode="renorm", renorm={"r_max": 0.5, "d_max": 1.0}), r"r_max is 0.5.*BN-6.4"),
         (dict(mode="renorm"), r"renorm has \[\], expected d_max and r_max"),
+        (dict(dy=np.ones((4, 1), np.int64)), r"dy has dtype int64, expected one of .* \[BN-8.2\]"),
         (dict(dy=np.ones((3, 1))), r"dy has shape \(3, 1\), expected \(4, 1\)"),
     ],
 )

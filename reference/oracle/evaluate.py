@@ -41,7 +41,8 @@ def evaluate(
     statistics. Arrays are float64, float32, float16 or bfloat16, each number taken at its exact value.
 
     Returns one dict a step: y, batch_mean and batch_var (train, renorm), running_mean and running_var (where a state was
-    given, as they are after the step), and what was asked for. Errors: ValueError for what is outside the domain.
+    given, as they are after the step), and what was asked for. Formulas, masks and non-finite values included: `channel`; signs of
+    zero: `exact`. Errors: ValueError for what is outside the domain.
 
     >>> x = np.array([[0.0], [1.0], [5.0]], np.float32)
     >>> out, = evaluate([{"mode": "train", "x": x, "dy": x}], gamma=None, beta=None, running_mean=None,

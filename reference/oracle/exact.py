@@ -69,6 +69,7 @@ class ExactRows(Exact):
         """
         self._vectors, self._moments, self._layout = vectors, moments, layout
         self._negative_zero = negative_zero
+        self._columns = {}
         self.shape = layout.output_shape
         self.proof = None
 
@@ -82,7 +83,9 @@ class ExactRows(Exact):
             return vector.items[position]
         result = Real.of(0)
         for name, coefficient in self._form(channel, position).items():
-            result = result + (coefficient if name == ONES else coefficient * self._input(name, channel, position))
+            if name != ONES:
+                coefficient = coefficient * Real.of(self._moments.rows[name][channel, position])
+            result = result + coefficient
         return result
 
     def _form(self, channel, position) -> dict:
@@ -91,9 +94,6 @@ class ExactRows(Exact):
             if weight is None or weight[channel, position]:
                 return form
         raise AssertionError("a position is in one region")
-
-    def _input(self, name, channel, position) -> Real:
-        return Real.of(self._moments.rows[name][channel, position])
 
     def round(self, dtype) -> np.ndarray:
         """The nearest numbers of "float64", "float32", "float16" or "bfloat16", ties to even, too large ones infinite."""
@@ -114,7 +114,9 @@ class ExactRows(Exact):
     def _decide_region(self, region, to, rounded, proven) -> None:
         """Round what double-double arithmetic can prove of one region."""
         moments, weight = self._moments, self._moments.regions[region]
-        names, columns = self._columns(region)
+        if region not in self._columns:
+            self._columns[region] = self._coefficients(region)
+        names, columns = self._columns[region]
         for rows, cols in blocks(*rounded.shape):
             terms = []
             for name in names:
@@ -129,7 +131,7 @@ class ExactRows(Exact):
             np.copyto(rounded[rows, cols], here, where=decided)
             proven[rows, cols] |= decided
 
-    def _columns(self, region) -> tuple[list, dict]:
+    def _coefficients(self, region) -> tuple[list, dict]:
         """Names of the rows in use, and the double-double coefficients of all channels as columns."""
         moments, channels = self._moments, len(self._vectors)
         columns = {"exponent": np.zeros((channels, 1), np.int64), "usable": np.zeros((channels, 1), bool)}
@@ -156,8 +158,8 @@ class ExactRows(Exact):
         most = 0
         for form, weight in zip(vector.regions, self._moments.regions, strict=True):
             part = here if weight is None else here & weight[channel]
-            inputs = [self._moments.rows[name][channel, part] for name, q in form.items() if name != ONES and q.simplified().terms]
-            table = np.stack([np.zeros(np.count_nonzero(part)), *inputs])
+            names = [name for name, coefficient in form.items() if name != ONES and coefficient.sign()]
+            table = np.stack([np.zeros(np.count_nonzero(part)), *(self._moments.rows[name][channel, part] for name in names)])
             _, first, inverse = np.unique(table, axis=1, return_index=True, return_inverse=True)
             most = max(most, self._work_out(channel, np.flatnonzero(part)[first], inverse.ravel(), to, rounded, part))
         return most

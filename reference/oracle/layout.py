@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from .formats import FORMATS
+
 
 class Layout:
     """x's shape seen as (channels, positions): the channel axes in the order given, then all others in theirs.
@@ -48,14 +50,14 @@ class Layout:
         array = np.asarray(array)
         if array.shape != self.shape:
             raise ValueError(f"{name} has shape {array.shape}, expected {self.shape} like x")
-        return np.ascontiguousarray(self.rows(array), np.float64)
+        return np.ascontiguousarray(self.rows(_float64(name, array)))
 
     def parameter(self, name, array) -> np.ndarray:
         """One float64 a channel from an array that must have the parameters' shape [BN-1.5]."""
         array = np.asarray(array)
         if array.shape != self.param_shape:
             raise ValueError(f"{name} has shape {array.shape}, expected {self.param_shape} [BN-1.5]")
-        return array.astype(np.float64).reshape(-1)
+        return _float64(name, array).reshape(-1)
 
     def mask(self, mask) -> np.ndarray:
         """Boolean rows from a mask that broadcasts to x [BN-6.1]."""
@@ -63,3 +65,9 @@ class Layout:
         if mask.dtype != bool:
             raise ValueError(f"mask has dtype {mask.dtype}, expected bool [BN-6.1]")
         return self.rows(np.broadcast_to(mask, self.shape))
+
+
+def _float64(name, array) -> np.ndarray:
+    if array.dtype.name not in FORMATS:
+        raise ValueError(f"{name} has dtype {array.dtype.name}, expected one of {', '.join(FORMATS)} [BN-8.2]")
+    return array.astype(np.float64)

@@ -8,7 +8,6 @@ rounding boundaries and enough digits tell which.
 
 import math
 from fractions import Fraction
-from functools import lru_cache
 
 from .formats import Format, round_fraction
 
@@ -20,6 +19,13 @@ def rational_root(q: Fraction) -> Fraction | None:
     """The square root of q >= 0 if it is rational."""
     num, den = math.isqrt(q.numerator), math.isqrt(q.denominator)
     return Fraction(num, den) if num * num == q.numerator and den * den == q.denominator else None
+
+
+def root_bounds(q: Fraction, bits: int) -> tuple[Fraction, Fraction]:
+    """Bounds of the square root of q > 0, apart by at most 2^-bits of it."""
+    shift = max(0, bits - (q.numerator.bit_length() - q.denominator.bit_length()) // 2 + 1)
+    floor = math.isqrt((q.numerator << 2 * shift) // q.denominator)
+    return Fraction(floor, 1 << shift), Fraction(floor + 1, 1 << shift)
 
 
 class Field:
@@ -35,7 +41,7 @@ class Field:
             for mask in range(1 << len(radicands))
         ]
         self._basis = None
-        self.root = lru_cache(maxsize=None)(self._root)
+        self._roots = {}
 
     def basis(self):
         """For each mask (representative, factor) with root(mask) = factor * root(representative).
@@ -55,14 +61,11 @@ class Field:
                     self._basis.append((mask, Fraction(1)))
         return self._basis
 
-    def _root(self, mask: int, bits: int) -> tuple[Fraction, Fraction]:
+    def root(self, mask: int, bits: int) -> tuple[Fraction, Fraction]:
         """Bounds of the root of `mask`, apart by at most 2^-bits of it."""
-        q = self.products[mask]
-        if mask == 0:
-            return q, q
-        shift = max(0, bits - (q.numerator.bit_length() - q.denominator.bit_length()) // 2 + 1)
-        floor = math.isqrt((q.numerator << 2 * shift) // q.denominator)
-        return Fraction(floor, 1 << shift), Fraction(floor + 1, 1 << shift)
+        if (mask, bits) not in self._roots:
+            self._roots[mask, bits] = root_bounds(self.products[mask], bits)
+        return self._roots[mask, bits]
 
 
 class Real:
