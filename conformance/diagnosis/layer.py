@@ -13,7 +13,7 @@ from .extras import fold, population, renorm_factors
 from .moments import Moments, Raised, batch_moments, narrowed
 from .rules import Rules
 from .state import State
-from .view import View
+from .view import view_of
 
 STATE_OUTPUTS = ("running_mean", "running_var")
 
@@ -86,7 +86,7 @@ class Layer:
         axes = self.case.channel_axes
         if self.rules.axes:
             axes = tuple(self.rules.axes(shape, axes))
-        view = View(shape, axes, step.memory, read, self.rules.write)
+        view = view_of(shape, axes, step.memory, read, self.rules.write)
         if view.count != self.gamma0.size:
             raise Raised
         return view

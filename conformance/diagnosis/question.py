@@ -11,11 +11,12 @@ from ..golden import Golden
 from ..records import Case, Observation
 from .layer import evaluate
 from .moments import Raised
-from .rules import DEFINITION, Rules
+from .rules import DEFINITION
 
 # An observation may miss a prediction by its own error and by that of a prediction that is off in a rounding or two.
 SLACK = 2.0
 # Rules that no array can follow (an axis of another length) make a layer raise, as they would in life.
+KEPT = 256  # predictions of cases up to this size are kept for the next implementation
 RAISING = (Raised, ValueError, IndexError)
 
 
@@ -36,6 +37,11 @@ class Facts:
     @cached_property
     def base(self):
         return evaluate(self.case, self.inputs, DEFINITION, self.conventions.running_ddof)
+
+    @cached_property
+    def predictions(self):
+        """hypothesis -> (prediction, whether it cannot be told from the definition here)."""
+        return {}
 
 
 _FACTS: dict = {}
@@ -94,12 +100,29 @@ class Question:
         """Failed outputs whose values, not attributes, are wrong."""
         return [name for name, kind in self.failed.items() if kind in ("value", "nan", "inf")]
 
-    def predict(self, rules: Rules):
-        """Outputs under `rules`, or None if the layer would raise."""
+    def predict(self, hypothesis):
+        """Outputs of a layer with this mistake, or None if it would raise."""
+        return self._known(hypothesis)[0]
+
+    def silent(self, hypothesis) -> bool:
+        """Whether a layer with this mistake cannot be told from a right one in this case."""
+        return self._known(hypothesis)[1]
+
+    def _known(self, hypothesis):
+        kept = self.facts.predictions
+        if hypothesis in kept:
+            return kept[hypothesis]
         try:
-            return evaluate(self.case, self.inputs, rules, self.conventions.running_ddof)
+            predicted = evaluate(self.case, self.inputs, hypothesis.rules, self.conventions.running_ddof)
         except RAISING:
-            return None
+            predicted = None
+        found = predicted, self._unseen(predicted)
+        if hypothesis.freedom == 0 and not hypothesis.parts:
+            # of what equals the definition, only that is kept
+            kept[hypothesis] = found if not found[1] and self.size <= KEPT else (self.base, True) if found[1] else None
+            if kept[hypothesis] is None:
+                del kept[hypothesis]
+        return found
 
     def misfit(self, name, predicted) -> float:
         """Largest |got - predicted| / allowance of one output."""
@@ -115,10 +138,12 @@ class Question:
         kind = self.wanted[name][0].dtype
         stored = np.asarray(predicted).astype(kind).astype(np.float64)
         same = (got == stored) | (np.isnan(got) & np.isnan(predicted))
+        error = np.abs(got - predicted)
+        if np.all(error <= slack * self.allowed[name]):
+            return float(np.max(error / (slack * self.allowed[name])))
         growth = np.maximum(_size(predicted) / _size(exact), 1.0)
         growth = growth if np.isfinite(growth) else 1.0
         tolerance = slack * (self.allowed[name] * growth + rounding(predicted, kind.name))
-        error = np.abs(got - predicted)
         score = np.where(same, 0.0, error / tolerance)
         return float(np.max(np.where(np.isnan(score), np.inf, score)))
 
@@ -138,12 +163,13 @@ class Question:
         names = sorted((name for name in self.got if name in predicted), key=lambda name: name not in self.failed)
         return bool(names) and all(self.misfit(name, predicted[name]) <= 1 for name in names)
 
-    def silent(self, predicted) -> bool:
-        """Whether a prediction cannot be told from the definition in this case."""
+    def _unseen(self, predicted):
         if predicted is None:
             return False
         return all(
-            name not in predicted or np.array_equal(self.base[name], predicted[name]) or self._distance(name, self.base[name], predicted[name], 0.5) <= 1 for name in self.got
+            np.array_equal(self.base[name], value) or self._distance(name, self.base[name], value, 0.5) <= 1
+            for name, value in predicted.items()
+            if name in self.exact
         )
 
 

@@ -52,8 +52,9 @@ def fits(hypothesis, question: Question) -> bool:
     """Whether what was observed is what this mistake gives."""
     if not hypothesis.touches(question.case):
         return not question.failed
-    predicted = hypothesis.predict(question)
-    return question.fits_early(predicted)
+    if question.silent(hypothesis):
+        return not question.failed
+    return question.fits_early(question.predict(hypothesis))
 
 
 def _order(failing):
@@ -92,10 +93,9 @@ def consistent(hypothesis, asked):
     for question in asked:
         if not hypothesis.touches(question.case):
             continue
-        predicted = hypothesis.predict(question)
-        if question.silent(predicted):
+        if question.silent(hypothesis):
             continue
-        if not question.fits_early(predicted):
+        if not question.fits_early(question.predict(hypothesis)):
             return None
         if question.failed:
             explained.append(question)
@@ -151,7 +151,7 @@ def _partners(candidates, screen):
     for hypothesis in candidates:
         gain = 0
         for question in screen:
-            predicted = hypothesis.predict(question) if hypothesis.touches(question.case) else None
+            predicted = question.predict(hypothesis) if hypothesis.touches(question.case) else None
             if predicted:
                 gain += sum(n in predicted and n in question.got and question.misfit(n, predicted[n]) <= 1 for n in question.failed)
         if gain:

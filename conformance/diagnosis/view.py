@@ -1,7 +1,7 @@
 """x as a table of (values, channels), read rightly or as a mistaken layer would read it [BN-1.1, BN-8.3]."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -43,11 +43,11 @@ class View:
     read: str = "axes"
     write: str = "as read"
 
-    @property
+    @cached_property
     def count(self):
         return int(np.prod([self.shape[axis] for axis in self.axes]))
 
-    @property
+    @cached_property
     def m(self):
         return int(np.prod([n for axis, n in enumerate(self.shape) if axis not in self.axes]))
 
@@ -77,22 +77,37 @@ class View:
             table = np.swapaxes(table, 1, 2)
         return table.reshape(-1, self.count)
 
+    @cached_property
+    def places(self):
+        """(rows, channels) -> flat place in x that is read there, -1 for padding."""
+        flat = np.arange(self.m * self.count).reshape(self.shape)
+        if self.read in ("memory", "buffer"):
+            flat = buffer_order(self.shape, self.memory, self.read == "buffer").reshape(self.shape)
+        return self.table(flat, self.read)
+
+    @cached_property
+    def targets(self):
+        """(rows, channels) -> flat place in the result that is written from there."""
+        if self.write in ("table", "blocks"):
+            flat = np.arange(self.m * self.count)
+            return flat.reshape(self.m, self.count) if self.write == "table" else flat.reshape(self.count, self.m).T
+        read = "axes" if self.write == "axes" else self.read
+        return self.table(np.arange(self.m * self.count).reshape(self.shape), read)
+
     def rows(self, values):
         """x's shape -> (values of a channel, channels), float64."""
-        array = np.asarray(values, np.float64)
-        if self.read in ("memory", "buffer"):
-            order = buffer_order(self.shape, self.memory, self.read == "buffer")
-            array = np.where(order < 0, 0.0, array.reshape(-1)[order]).reshape(self.shape)
-            return self.table(array, "axes")
-        return self.table(array, self.read)
+        array = np.asarray(values, np.float64).reshape(-1)
+        table = array[self.places]
+        return np.where(self.places < 0, 0.0, table) if self.read == "memory" or self.read == "buffer" else table
 
     def back(self, table):
         """(values, channels) -> x's shape."""
-        if self.write in ("table", "blocks"):
-            table = np.broadcast_to(table, (self.m, self.count))
-            return np.ascontiguousarray(table if self.write == "table" else table.T).reshape(self.shape)
-        read = "axes" if self.write == "axes" else self.read
-        places = self.table(np.arange(self.m * self.count).reshape(self.shape), read)
         out = np.empty(self.m * self.count)
-        out[places] = np.broadcast_to(table, places.shape)
+        out[self.targets] = table
         return out.reshape(self.shape)
+
+
+@lru_cache(maxsize=4096)
+def view_of(shape, axes, memory, read, write) -> View:
+    """The view of these; it keeps its tables."""
+    return View(shape, axes, memory, read, write)

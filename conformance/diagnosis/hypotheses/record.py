@@ -1,12 +1,13 @@
 """One mistake as data."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Callable, Mapping
 
 from ..rules import Rules
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hypothesis:
     """A mistake: its name, how a layer with it decides, what to tell the porter.
 
@@ -22,7 +23,7 @@ class Hypothesis:
     freedom: int = 0
     parts: tuple = ()
 
-    @property
+    @cached_property
     def rules(self) -> Rules:
         return Rules(**self.changes)
 
@@ -33,13 +34,9 @@ class Hypothesis:
     def touches(self, case) -> bool:
         return self.applies is None or bool(self.applies(case))
 
-    def predict(self, question):
-        """Outputs of a layer with this mistake, or None where it would raise."""
-        return question.predict(self.rules)
-
     def score(self, questions) -> float:
         """Largest misfit over all outputs of some cases."""
-        return max((question.fits(self.predict(question)) for question in questions), default=0.0)
+        return max((question.fits(question.predict(self)) for question in questions), default=0.0)
 
     def with_(self, other: "Hypothesis") -> "Hypothesis | None":
         """Both mistakes at once, or None where they decide the same thing."""
