@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..compare import judge
+from ..compare import expectation, judge
 from ..golden import Golden
 from ..observe import observe
 from ..records import Case
@@ -34,15 +34,28 @@ class Bench:
     def __init__(self, golden: Golden | None = None):
         self.golden = golden or Golden()
         self.cases = self.golden.cases
+        self.inputs, self.expected = {}, {}
 
     def score(self, backend: type, case: Case) -> float:
         """Killing score of one case for a backend."""
-        observation = observe(case, backend, self.golden.inputs(case))
-        return score_of(judge("mutant", observation, case, self.golden, backend.conventions))
+        if case.id not in self.inputs:
+            self.inputs[case.id] = self.golden.inputs(case)
+        inputs = {name: array.copy() for name, array in self.inputs[case.id].items()}
+        observation = observe(case, backend, inputs)
+        return score_of(judge("mutant", observation, case, self.golden, backend.conventions, self._expected(case, backend)))
+
+    def _expected(self, case, backend):
+        if case.raises:
+            return None
+        key = case.id, repr(backend.conventions)
+        if key not in self.expected:
+            self.expected[key] = expectation(case, self.golden, backend.conventions)
+        return self.expected[key]
 
     def scores(self, backend: type) -> dict[str, float]:
         """Killing score of every case that kills."""
-        found = {name: self.score(backend, case) for name, case in self.cases.items()}
+        with np.errstate(all="ignore"):
+            found = {name: self.score(backend, case) for name, case in self.cases.items()}
         return {name: score for name, score in found.items() if score > 0}
 
 
