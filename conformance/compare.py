@@ -23,12 +23,19 @@ FAILURE_STATUS = {
 BASIC = ("y", "batch_mean", "batch_var", "dx", "dgamma", "dbeta", "running_mean", "running_var")
 
 
-def judge(implementation: str, observation: Observation, case: Case, golden: Golden, conventions: Conventions) -> list[Verdict]:
-    """One verdict for every output of the case."""
+def expectation(case: Case, golden: Golden, conventions: Conventions) -> tuple[dict, dict]:
+    """(wanted, allowed) of a case by output name; the same for everybody who declares the same conventions."""
+    wanted = golden.wanted(case, conventions.running_ddof)
+    return wanted, allowances(case, golden.inputs(case), conventions, wanted)
+
+
+def judge(
+    implementation: str, observation: Observation, case: Case, golden: Golden, conventions: Conventions, expected=None
+) -> list[Verdict]:
+    """One verdict for every output of the case. expected: `expectation` of the case, where it is at hand."""
     if case.raises:
         return [_judge_error(implementation, case, observation)]
-    wanted = golden.wanted(case, conventions.running_ddof)
-    allowed = allowances(case, golden.inputs(case), conventions, wanted)
+    wanted, allowed = expected or expectation(case, golden, conventions)
     verdicts = []
     for output in case.outputs():
         got = observation.outputs.get(output)

@@ -212,3 +212,12 @@ class InfinityClipped(Base):
         rows = super().rows(array)
         largest = np.finfo(self.type).max if self.type != bool else True
         return np.where(np.isinf(rows), np.copysign(largest, rows), rows).astype(self.type)
+
+
+@mutant("DEGENERATE_RAISES", "BN-3.1", "decay = 0")
+class DecayZeroRaises(Base):
+    """decay = 0, a state that each step replaces, raises."""
+
+    def check_decay(self, decay):
+        super().check_decay(decay)
+        expect(decay != 0, "decay is 0", "BN-3.1")

@@ -11,9 +11,13 @@ from .record import mutant
 class KnowsBatchSize(Base):
     """Remembers the size of axis 0 of the step, which a right layer has no use for."""
 
-    def train(self, x, dy, **given):
+    def __init__(self, config, *tensors):
+        super().__init__(config, *tensors)
+        self.n = config.shape[0]
+
+    def training_point(self, x, keep=None, moments=None):
         self.n = x.shape[0]
-        return super().train(x, dy, **given)
+        return super().training_point(x, keep, moments)
 
 
 @mutant("RUNNING_VAR_DDOF", "BN-3.3")

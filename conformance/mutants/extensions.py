@@ -48,12 +48,12 @@ class MaskCountOfAllChannels(Base):
 class MaskedBesselOverAll(Base):
     """The factor m/(m-1) of running_var counts the masked-out values too."""
 
-    def train(self, x, dy, **given):
-        self.all = x.size // max(len(self.rows(x)), 1)
-        return super().train(x, dy, **given)
+    def train_masked(self, x, dy, mask):
+        self.all = x.size // len(self.rows(x))
+        return super().train_masked(x, dy, mask)
 
     def estimate(self, var, count):
-        return super().estimate(var, np.where(count > 1, self.all, count))
+        return super().estimate(var, np.where(count > 1, getattr(self, "all", count), count))
 
 
 @mutant("MASK_INVERTED", "BN-6.1")
@@ -69,7 +69,7 @@ class MaskedMeanOnly(Base):
     """The mean is masked, the variance is not."""
 
     def variance(self, rows, mean, keep, count):
-        return super().variance(rows, mean, None, self.type.type(max(rows.shape[1], 1)))
+        return super().variance(rows, mean, None, super().count(rows, None))
 
 
 @mutant("MASK_IGNORED", "BN-6.1", "variance of zeros")
@@ -77,8 +77,7 @@ class MaskedByZeros(Base):
     """Masked values are set to zero and their deviations from the mean still enter the variance."""
 
     def variance(self, rows, mean, keep, count):
-        rows = rows if keep is None else np.where(keep, rows, 0)
-        return super().variance(rows, mean, None, count)
+        return super().variance(rows if keep is None else np.where(keep, rows, 0), mean, None, count)
 
 
 @mutant("MASK_OUTPUT", "BN-6.1", "zero")
@@ -218,8 +217,8 @@ class GradientMeansLocal(Base):
         return super().train_shards(x, dy, sizes)
 
     def mean_of(self, w, at):
-        part = w[:, : max(round(w.shape[1] * self.first_shard), 1)]
-        return self.total(part) / max(part.shape[1], 1)
+        part = w[:, : round(w.shape[1] * self.first_shard)]
+        return self.total(part) / self.count(part, None)
 
 
 @mutant("DEGENERATE_POISONS_STATE", "BN-6.3", "empty shard")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..compare import judge
+from ..compare import expectation, judge
 from ..golden import Golden
 from ..observe import observe
 from ..records import Case
@@ -34,15 +34,28 @@ class Bench:
     def __init__(self, golden: Golden | None = None):
         self.golden = golden or Golden()
         self.cases = self.golden.cases
+        self.inputs, self.expected = {}, {}
 
     def score(self, backend: type, case: Case) -> float:
         """Killing score of one case for a backend."""
-        observation = observe(case, backend, self.golden.inputs(case))
-        return score_of(judge("mutant", observation, case, self.golden, backend.conventions))
+        if case.id not in self.inputs:
+            self.inputs[case.id] = self.golden.inputs(case)
+        inputs = {name: array.copy() for name, array in self.inputs[case.id].items()}
+        observation = observe(case, backend, inputs)
+        return score_of(judge("mutant", observation, case, self.golden, backend.conventions, self._expected(case, backend)))
+
+    def _expected(self, case, backend):
+        if case.raises:
+            return None
+        key = case.id, repr(backend.conventions)
+        if key not in self.expected:
+            self.expected[key] = expectation(case, self.golden, backend.conventions)
+        return self.expected[key]
 
     def scores(self, backend: type) -> dict[str, float]:
         """Killing score of every case that kills."""
-        found = {name: self.score(backend, case) for name, case in self.cases.items()}
+        with np.errstate(all="ignore"):
+            found = {name: self.score(backend, case) for name, case in self.cases.items()}
         return {name: score for name, score in found.items() if score > 0}
 
 
@@ -54,13 +67,15 @@ class Kills:
 
     @classmethod
     def load(cls, path: Path = PATH) -> "Kills":
-        data = json.loads(path.read_text())["kills"]
-        return cls({name: {case: float(score) for case, score in row.items()} for name, row in data.items()})
+        data = json.loads(path.read_text())
+        rows = {name: zip(data["cases"], scores, strict=True) for name, scores in data["kills"].items()}
+        return cls({name: {case: INFINITE if s < 0 else s for case, s in row if s} for name, row in rows.items()})
 
-    def write(self, path: Path = PATH) -> None:
-        """One mutant a line; scores to three digits, infinity as "inf"."""
-        rows = [f"{json.dumps(name)}: {json.dumps({c: _short(s) for c, s in row.items()})}" for name, row in self.matrix.items()]
-        path.write_text('{"kills": {\n' + ",\n".join(rows) + "\n}}\n")
+    def write(self, cases, path: Path = PATH) -> None:
+        """One line a mutant, its scores in the order of `cases`, to two digits: 0 does not kill, -1 is infinity."""
+        text = {name: ",".join(_short(row.get(case, 0)) for case in cases) for name, row in self.matrix.items()}
+        rows = ",\n".join(f'"{name}": [{scores}]' for name, scores in text.items())
+        path.write_text(f'{{"cases": {json.dumps(list(cases))},\n"kills": {{\n{rows}\n}}}}\n')
 
     @cached_property
     def by_case(self) -> dict[str, tuple[str, ...]]:
@@ -90,7 +105,7 @@ class Kills:
 
 
 def _short(score):
-    return "inf" if not np.isfinite(score) else float(f"{score:.3g}")
+    return f"{score:.1e}".replace("e+0", "e").replace("e+", "e") if 0 < score < INFINITE else "-1" if score else "0"
 
 
 def broken_rules(kills: Kills, cases: dict[str, Case]) -> list[str]:

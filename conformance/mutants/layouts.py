@@ -75,13 +75,13 @@ class Local(Base):
     `over(rank)` gives the axes that are reduced.
     """
 
-    def train(self, x, dy, **given):
+    def training_point(self, x, keep=None, moments=None):
         axes = self.over(x.ndim)
         wide = x.astype(self.type)
         mean = wide.mean(axes, keepdims=True)
         var = ((wide - mean) ** 2).mean(axes, keepdims=True)
         self.local = self.rows(np.broadcast_to(mean, x.shape)), self.rows(np.broadcast_to(var, x.shape))
-        return super().train(x, dy, **given)
+        return super().training_point(x, keep, moments)
 
     def batch(self, mean, var):
         return super().batch(*(value.mean(axis=1, keepdims=True) for value in self.local))
@@ -216,7 +216,7 @@ class CountIsBatchSize(KnowsBatchSize):
     """Sums over all positions are divided by the batch size."""
 
     def count(self, rows, keep):
-        return np.full((len(rows), 1), getattr(self, "n", rows.shape[1]), self.type)
+        return np.full((len(rows), 1), self.n, self.type)
 
 
 @mutant("SPATIAL_NOT_SHARED", "BN-5.1", "gradient")

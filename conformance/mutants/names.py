@@ -100,7 +100,7 @@ GRADIENT = {
 
 EDGE = {
     "DEGENERATE_POISONS_STATE": ("a statistic that does not exist (m = 0; m = 1) enters the state", "BN-3.5"),
-    "DEGENERATE_RAISES": ("a batch of one value or none, or eps = 0, raises", "BN-7.3"),
+    "DEGENERATE_RAISES": ("a batch of one value or none, eps = 0 or decay = 0 raises", "BN-7.3"),
     "DEGENERATE_SKIPPED": ("a step with m = 1 or a constant channel leaves out what it should do", "BN-7.3"),
     "DEGENERATE_OUTPUT": ("y or dx is wrong where m = 1, m = 0, or a channel is constant", "BN-7.3"),
     "NONFINITE_LEAKS": ("NaN or infinity of one channel reaches another, or its own neighbours in inference", "BN-7.1"),
