@@ -85,6 +85,18 @@ class Question:
             if name in self.exact and value.shape == self.exact[name].shape
         }
 
+    @cached_property
+    def edge(self):
+        """Whether some step has at most one value a channel."""
+        kept = self.case.channel_axes
+        shapes = [a.shape for name, a in self.inputs.items() if name.endswith(".x")]
+        return any(np.prod([n for axis, n in enumerate(s) if axis not in kept]) <= 1 for s in shapes)
+
+    @cached_property
+    def higher(self):
+        """Whether tangents or second derivatives are asked for."""
+        return any("u_x" in step.inputs or "x_dot" in step.inputs for step in self.case.steps)
+
     @property
     def size(self):
         """How much there is to compute."""

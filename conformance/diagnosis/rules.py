@@ -115,6 +115,7 @@ class Rules:
     accumulate: bool = False
     parameters_swapped: bool = False
     hat_from_y: bool = False
+    higher: str = "same"  # "right": tangents and second derivatives do not share the mistake
     jvp: Mapping[str, float] | None = None  # coefficient by term: mean, hat, gamma, beta, own
     second: Mapping[str, float] | None = None
 

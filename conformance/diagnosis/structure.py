@@ -192,7 +192,7 @@ def _odd(hidden):
 
 def _small(m):
     def holds(question):
-        if question.raised:
+        if question.raised or question.case.steps[0].mode in ("fold", "population"):
             return False
         steps = {int(name.split(".")[0]) for name in question.failed if name in question.got}
         state = any(name.split(".", 1)[1].startswith("running") for name in question.failed)

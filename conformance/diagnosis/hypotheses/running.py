@@ -34,7 +34,7 @@ def _estimator(declared):
         yield Hypothesis(
             "RUNNING_MEAN_DDOF", "the running mean is multiplied by m/(m-1) [BN-3.3]", {"mean_factor": True, "running_ddof": 1}, {"term": "running_mean"}, stateful
         )
-    for count, words in (("batch", "N/(N-1)"), ("spatial", "S/(S-1)"), ("total", "size/(size-1)")):
+    for count, words in (("batch", "N/(N-1)"), ("axis 0", "N/(N-1), N the size of axis 0"), ("spatial", "S/(S-1)"), ("total", "size/(size-1)")):
         yield Hypothesis(
             "DDOF_OVER_BATCH_ONLY",
             f"running_var is multiplied by {words}; m counts all values that share the statistic [BN-3.3, BN-1.2]",
