@@ -39,24 +39,81 @@ def verdict(expected: str, got: str) -> str:
     return "unexplained" if found - {"unexplained"} <= wanted else "wrong"
 
 
-def main(arguments):
+def measure(names=()):
+    """name -> row of the table, for all mutants or some; a line on the screen as each is done."""
     from ..mutants import mutants
 
-    golden, rows = Golden(), {}
+    golden, rows = Kept(), {}
     for name, mutant in mutants().items():
-        if arguments and name not in arguments:
+        if names and name not in names:
             continue
         started = time.perf_counter()
         found = diagnose(mutant.backend, golden)
         got = named(found)
         rows[name] = {"expected": mutant.diagnosis, "got": got, "verdict": verdict(mutant.diagnosis, got)}
-        print(f"{rows[name]['verdict']:12s} {name:40s} {mutant.diagnosis:30s} -> {got}  {time.perf_counter() - started:.1f} s", flush=True)
-        if arguments:
-            for explanation in found:
-                print("   ", explanation.text)
-                print("   ", explanation.score_before, explanation.score_after, explanation.detail, len(explanation.cases), explanation.alternatives)
-    if not arguments:
-        (FOLDER / "confusion.json").write_text(json.dumps(rows, indent=1) + "\n")
+        print(f"{rows[name]['verdict']:12s} {name:40s} {mutant.diagnosis} -> {got} ({time.perf_counter() - started:.1f} s)", flush=True)
+        for explanation in found if names else ():
+            print(f"    {explanation.text}\n    {explanation.score_before} -> {explanation.score_after}, {len(explanation.cases)} cases")
+    return rows
+
+
+class Kept:
+    """Golden values that are looked up once, as each mutant asks for all of them again."""
+
+    def __init__(self):
+        self.golden, self.kept = Golden(), {}
+        self.folder, self.cases = self.golden.folder, self.golden.cases
+
+    def _once(self, key, make):
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]
+
+    def inputs(self, case):
+        found = self._once(case.id, lambda: self.golden.inputs(case))
+        return {name: array.copy() for name, array in found.items()}
+
+    def wanted(self, case, running_ddof):
+        return self._once((case.id, running_ddof), lambda: self.golden.wanted(case, running_ddof))
+
+
+def summary(rows) -> dict[str, int]:
+    """How many are named exactly, not named, named wrongly."""
+    return {kind: sum(row["verdict"] == kind for row in rows.values()) for kind in ("exact", "unexplained", "wrong")}
+
+
+def page(rows) -> str:
+    """README.md: what diagnosis finds for each mutant."""
+    counts = summary(rows)
+    lines = [
+        "# Does diagnosis find the right name?",
+        "",
+        f"Every mutant was run on all cases and explained: of {len(rows)}, {counts['exact']} are named exactly "
+        f"({100 * counts['exact'] / len(rows):.1f} %), {counts['unexplained']} get no wrong name but not the whole right one, {counts['wrong']} a wrong one.",
+        "",
+        "    python -m bnconform.conformance.diagnosis.confusion     measure again, and write this page",
+        "",
+        "## Confusion",
+        "",
+        "| is | named | mutants |",
+        "|---|---|---|",
+    ]
+    pairs = {}
+    for name, row in rows.items():
+        pairs.setdefault((row["expected"], row["got"]), []).append(name)
+    for (expected, got), names in sorted(pairs.items(), key=lambda item: (item[0][0] == item[0][1], item[0])):
+        shown = ", ".join(names) if expected != got else str(len(names))
+        lines.append(f"| {expected} | {got if expected != got else 'the same'} | {shown} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments):
+    if arguments:
+        measure(arguments)
+        return
+    rows = measure()
+    (FOLDER / "confusion.json").write_text(json.dumps(rows, indent=1) + "\n")
+    (FOLDER / "README.md").write_text(page(rows))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ class Explanation:
     name: of the vocabulary, "A + B" for two at once. detail: got, expected, term, axis, ... outputs: failed outputs by
     name ("running_var"), cases: ids that it explains. score_before, score_after: largest error / allowance against the
     definition, and against the definition with this mistake put in. entry: where the first deviation enters.
-    alternatives: names that predict the same in every case that was observed.
+    alternatives: names that predict the same in every case that was observed. aside: failing cases that the mistake reaches
+    by a way that is not predicted (shards, masks, folding, higher derivatives, m <= 1).
     """
 
     name: str
@@ -29,6 +30,7 @@ class Explanation:
     score_after: float | None = None
     entry: str = ""
     alternatives: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
 
     def to_json(self) -> dict:
         data = asdict(self)
@@ -54,15 +56,17 @@ def told(text, failing, after, entry):
     return f"{text}; {rest}{where}" if rest else f"{text}{where}"
 
 
-def combined(hypothesis, failing, alternatives=()) -> Explanation:
+def combined(hypothesis, failing, alternatives=(), aside=()) -> Explanation:
     """An explanation of `failing` by one hypothesis, measured on these cases."""
     after = hypothesis.score(failing)
     entry = first_deviation(failing)
     text = told(hypothesis.text, failing, after, entry)
     if alternatives:
         text += f" (the same is predicted by {', '.join(alternatives)})"
+    if aside:
+        text += f"; not predicted beside it: {', '.join(q.case.id for q in aside[:4])}" + (f" and {len(aside) - 4} more" if len(aside) > 4 else "")
     return Explanation(
-        hypothesis.name, text, dict(hypothesis.detail), _outputs(failing), tuple(q.case.id for q in failing), _before(failing), after, entry, tuple(alternatives)
+        hypothesis.name, text, dict(hypothesis.detail), _outputs(failing), tuple(q.case.id for q in failing), _before(failing), after, entry, tuple(alternatives), tuple(q.case.id for q in aside)
     )
 
 

@@ -14,7 +14,8 @@ class Point:
         self.x_hat = (x - norm.mean) * self.r
         if rules.hat_limit is not None:
             self.x_hat = np.clip(self.x_hat, -rules.hat_limit, rules.hat_limit)
-        self.hat_out = self.x_hat if rules.centred else x * self.r
+        self.uncentred = not rules.centred and rules.centred_modes in ("both", "train" if training else "infer")
+        self.hat_out = x * self.r if self.uncentred else self.x_hat
         if factors is not None:
             self.hat_out = self.x_hat * factors[0] + factors[1]
         self.gradient = self._of_gradient(layer, x, norm, training)
@@ -32,7 +33,7 @@ class Point:
             kappa = rules.variance_term(norm.var, layer.case.eps, norm.m)
         if rules.hat_from_y:
             return r, kappa, (x - norm.mean) * r + np.where(layer.gamma == 0, np.nan, 0.0)
-        return r, kappa, (x - norm.mean) * r if rules.centred or rules.eps_gradient == "right" else x * r
+        return r, kappa, x * r if self.uncentred and rules.eps_gradient != "right" else (x - norm.mean) * r
 
 
 def applies(rules, training):
@@ -206,24 +207,10 @@ def _shard_total(rules, at):
     return total
 
 
-def _of_higher(layer, at):
-    """(r, kappa, x_hat) of tangents and second derivatives."""
-    if layer.rules.higher == "same":
-        return at.gradient
-    if at.training:
-        mean, var = np.mean(at.x, axis=0, keepdims=True), np.var(at.x, axis=0, keepdims=True)
-    else:
-        mean, var = (values[None] for values in layer.state.used())
-    r = 1 / np.sqrt(var + layer.case.eps)
-    return r, 1.0, (at.x - mean) * r
-
-
 def _moves(layer, at, words):
     """Whether the statistics move with x in this derivative."""
     mode = "train" if at.training else "infer"
     kind = layer.rules.train_gradient if at.training else layer.rules.infer_gradient
-    if layer.rules.higher == "right":
-        return at.training
     return (kind == "train") != (f"other mode {mode}" in words)
 
 
@@ -232,15 +219,14 @@ def tangent(layer, at, arrays, table, view):
     if "x_dot" not in arrays:
         return {}
     terms = {"own": 1.0, "mean": 1.0, "hat": 1.0, "gamma": 1.0, "beta": 1.0, **(layer.rules.jvp or {})}
-    r, kappa, x_hat = _of_higher(layer, at)
+    r, kappa, x_hat = at.gradient
     x_dot = table("x_dot")
     moved = terms["own"] * x_dot
     if _moves(layer, at, terms):
         mean = at.norm.average
         moved = moved - terms["mean"] * mean(x_dot) - terms["hat"] * x_hat * kappa * mean(x_dot * x_hat)
     flat = lambda name: np.asarray(arrays[name], np.float64).reshape(-1) if name in arrays else 0.0
-    gamma = layer.gamma0 if layer.rules.higher == "right" else layer.gamma
-    y_dot = gamma * r * moved + terms["gamma"] * flat("gamma_dot") * x_hat + terms["beta"] * flat("beta_dot")
+    y_dot = layer.gamma * r * moved + terms["gamma"] * flat("gamma_dot") * x_hat + terms["beta"] * flat("beta_dot")
     return {"y_dot": view.back(y_dot)}
 
 
@@ -250,8 +236,8 @@ def second(layer, at, arrays, table, view):
         return {}
     drop = layer.rules.second or {}
     has = lambda term: drop.get(term, 1.0)
-    r, kappa, x_hat = _of_higher(layer, at)
-    mean, gamma = at.norm.average, layer.gamma0 if layer.rules.higher == "right" else layer.gamma
+    r, kappa, x_hat = at.gradient
+    mean, gamma = at.norm.average, layer.gamma
     dy, u = table("dy"), table("u_x")
     flat = lambda name: np.asarray(arrays[name], np.float64).reshape(-1) if name in arrays else 0.0
     full = _moves(layer, at, drop)

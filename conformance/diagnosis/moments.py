@@ -92,14 +92,14 @@ def batch_moments(x, view: View, rules: Rules, mask=None, sizes=None, given_mask
     if rules.lost is not None:
         n = view.samples
         weights = weights & rules.lost(n, view.m // max(n, 1), view.count)
-    if rules.nonfinite == "skipped":
+    if rules.nonfinite.startswith("skipped"):
         weights = weights & np.isfinite(x)
     m = weights.sum(axis=0, keepdims=True).astype(np.float64)
     average = groups(view, rules)
     shared = average.size
     if not weights.all():
         counted = mask_count(weights, rules, view.samples, given_mask) if mask is not None else m
-        if rules.lost is not None and rules.lost_counted:
+        if rules.lost is not None and rules.lost_counted or rules.nonfinite == "skipped, counted":
             counted = np.full_like(m, view.m)
         average = weighted(weights, counted)
         m = counted

@@ -14,7 +14,7 @@ from .moments import Raised
 from .rules import DEFINITION
 
 # An observation may miss a prediction by its own error and by that of a prediction that is off in a rounding or two.
-SLACK = 2.0
+SLACK = 8.0
 # Rules that no array can follow (an axis of another length) make a layer raise, as they would in life.
 KEPT = 256  # predictions of cases up to this size are kept for the next implementation
 RAISING = (Raised, ValueError, IndexError)
@@ -96,6 +96,13 @@ class Question:
     def higher(self):
         """Whether tangents or second derivatives are asked for."""
         return any("u_x" in step.inputs or "x_dot" in step.inputs for step in self.case.steps)
+
+    @cached_property
+    def aside(self):
+        """Whether the definition is used here from elsewhere, or a statistic may not exist."""
+        special = {"mask"} & {name for step in self.case.steps for name in step.inputs}
+        options = any("sizes" in step.options for step in self.case.steps)
+        return bool(self.edge or self.higher or special or options or self.case.family in ("renorm", "folding", "population"))
 
     @property
     def size(self):

@@ -30,6 +30,7 @@ class Rules:
     sticky: bool = False  # after a training step inference trains
     reported_ddof: int = 0  # of batch_var given out
     state_from_normalizer: bool = False  # the blended variance starts from the normalizer's
+    centred_modes: str = "both"  # where `centred` holds
     centred: bool = True  # the mean is subtracted in y
 
     # eps [BN-2.3, BN-2.4]
@@ -115,7 +116,6 @@ class Rules:
     accumulate: bool = False
     parameters_swapped: bool = False
     hat_from_y: bool = False
-    higher: str = "same"  # "right": tangents and second derivatives do not share the mistake
     jvp: Mapping[str, float] | None = None  # coefficient by term: mean, hat, gamma, beta, own
     second: Mapping[str, float] | None = None
 

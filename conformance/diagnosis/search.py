@@ -16,6 +16,7 @@ from .hypotheses import singles
 from .question import Question, questions
 
 PARTNERS = 24  # mistakes that explain at least an output, tried together with every other
+SUPPORT = 3  # plain failing cases that a mistake must predict before cases aside are forgiven
 SCREEN = 4  # cases that a mistake must fit before all are asked
 
 
@@ -48,42 +49,39 @@ def _candidates(failing, conventions):
     return [h for h in everything if any(h.touches(q.case) for q in failing)]
 
 
-# Mistakes that divide by m - 1 or the like have no value of their own at m <= 1: what they give there is not predicted.
-NO_EDGE = {
-    "RUNNING_VAR_DDOF", "RUNNING_MEAN_DDOF", "NORMALIZER_DDOF", "DDOF_OVER_BATCH_ONLY", "STATS_NOT_BATCH_VARIANCE",
-    "SPATIAL_NOT_SHARED", "GRAD_SCALED", "MASK_COUNT", "VALUES_LOST", "WRONG_AXIS", "STATE_RESCALED",
-}  # fmt: skip
-
-
 def fits(hypothesis, question: Question) -> bool:
     """Whether what was observed is what this mistake gives."""
-    if question.edge and hypothesis.name in NO_EDGE:
-        return True
     if not hypothesis.touches(question.case) or question.silent(hypothesis):
         return not question.failed
     return question.fits_early(question.predict(hypothesis))
 
 
-def fits_all(hypothesis, asked):
-    """The hypothesis if it fits everywhere, perhaps with the right higher derivatives; else None."""
+def misfits(hypothesis, asked):
+    """The cases aside that a mistake does not predict, or None if it is refuted.
+
+    Every plain case must fit. Where the definition is used from elsewhere (shards, masks, folding, higher derivatives) or
+    a mistake may have no value at all (m <= 1), how it gets there is a matter of construction: such a case refutes only a
+    mistake that few plain cases speak for.
+    """
+    aside, supported = [], 0
     for question in asked:
-        if not fits(hypothesis, question):
-            if not question.higher or "higher" in hypothesis.changes:
+        fitting = fits(hypothesis, question)
+        if fitting and question.failed and not question.aside:
+            supported += 1
+        if not fitting:
+            if not question.aside or supported < SUPPORT:
                 return None
-            other = hypothesis.elsewhere()
-            if not fits(other, question):
-                return None
-            return fits_all(other, asked)
-    return hypothesis
+            aside.append(question)
+    return aside
 
 
 def _order(failing):
     """Small cases of different families first: the cheapest way to refute."""
     seen, first, rest = set(), [], []
-    for question in sorted(failing, key=lambda q: (q.edge, q.higher, q.size)):
+    for question in sorted(failing, key=lambda q: (q.aside, q.size)):
         (rest if question.case.family in seen else first).append(question)
         seen.add(question.case.family)
-    return first + rest
+    return sorted(first + rest, key=lambda q: q.aside)
 
 
 def _single(asked, failing, conventions):
@@ -92,9 +90,9 @@ def _single(asked, failing, conventions):
     passing = [q for q in asked if not q.failed]
     found = []
     for hypothesis in _candidates(failing, conventions):
-        fitting = fits_all(hypothesis, ordered + passing)
-        if fitting:
-            found.append(fitting)
+        aside = misfits(hypothesis, ordered + passing)
+        if aside is not None:
+            found.append((hypothesis, aside))
     bounds = [] if found else precision.explaining(asked, ordered)
     if bounds:
         return bounds
@@ -102,25 +100,24 @@ def _single(asked, failing, conventions):
 
 
 def _chosen(found, failing):
-    """The simplest; others with another name that fit as well are told."""
-    best = min(found, key=lambda h: h.complexity)
-    others = {h.name for h in found if h.complexity == best.complexity} - {best.name}
-    return combined(best, failing, tuple(sorted(others)))
+    """The one that leaves least aside, the simplest among those; others that fit as well are told."""
+    cost = lambda pair: (len(pair[1]), pair[0].complexity)
+    best, aside = min(found, key=cost)
+    others = {h.name for h, left in found if cost((h, left)) == (len(aside), best.complexity)} - {best.name}
+    return combined(best, [q for q in failing if q not in aside], tuple(sorted(others)), [q for q in aside if q.failed])
 
 
-def consistent(hypothesis, asked):
-    """Cases that failed and that this mistake explains, or None if it predicts a change that was not seen."""
+def consistent(hypothesis, failing, passing):
+    """Failing cases that this mistake explains; none if it predicts a change that was not seen, there or elsewhere."""
     explained = []
-    for question in asked:
-        if not hypothesis.touches(question.case):
-            continue
-        if question.silent(hypothesis):
-            continue
-        if not question.fits_early(question.predict(hypothesis)):
-            return None
-        if question.failed:
+    for question in failing:
+        if hypothesis.touches(question.case) and not question.silent(hypothesis):
+            if not question.fits_early(question.predict(hypothesis)):
+                return []
             explained.append(question)
-    return explained
+    if explained and all(fits(hypothesis, question) for question in passing):
+        return explained
+    return []
 
 
 def _several(asked, failing, conventions, whole=True):
@@ -129,7 +126,7 @@ def _several(asked, failing, conventions, whole=True):
     rest = [q for q in asked if not q.failed]
     options = []
     for hypothesis in _candidates(failing, conventions):
-        explained = consistent(hypothesis, ordered + rest)
+        explained = consistent(hypothesis, ordered, rest)
         if explained:
             options.append((hypothesis, explained))
     options += precision.partial(asked, ordered)
@@ -159,9 +156,9 @@ def _pair(asked, failing, conventions):
     for first in partners[:PARTNERS]:
         for second in candidates:
             both = first.with_(second)
-            fitting = both and fits_all(both, ordered + passing)
-            if fitting:
-                found.append(fitting)
+            aside = misfits(both, ordered + passing) if both else None
+            if aside is not None:
+                found.append((both, aside))
         if found:
             break
     return [_chosen(found, failing)] if found else None

@@ -90,5 +90,5 @@ def odd(case):
 
 
 def _nonfinite():
-    for how, text in (("zeroed", "non-finite values of x are taken as 0"), ("nan zeroed", "NaN in x is taken as 0"), ("skipped", "non-finite values are left out of the statistics"), ("clipped", "infinite values of x are clipped to the largest number"), ("y zeroed", "non-finite values of y are replaced by 0")):
+    for how, text in (("zeroed", "non-finite values of x are taken as 0"), ("nan zeroed", "NaN in x is taken as 0"), ("skipped", "non-finite values are left out of the statistics"), ("skipped, counted", "non-finite values are left out of the sums"), ("clipped", "infinite values of x are clipped to the largest number"), ("y zeroed", "non-finite values of y are replaced by 0")):
         yield Hypothesis("NONFINITE_HIDDEN", f"{text}; NaN and infinity must show [BN-7.1]", {"nonfinite": how}, {"how": how}, family("nonfinite", "degenerate", "conditioning"))

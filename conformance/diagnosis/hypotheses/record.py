@@ -1,6 +1,6 @@
 """One mistake as data."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Callable, Mapping
 
@@ -26,10 +26,6 @@ class Hypothesis:
     @cached_property
     def rules(self) -> Rules:
         return Rules(**self.changes)
-
-    def elsewhere(self) -> "Hypothesis":
-        """The same mistake in a layer whose tangents and second derivatives do not share it."""
-        return replace(self, changes={**self.changes, "higher": "right"})
 
     @property
     def complexity(self) -> tuple[int, int]:

@@ -46,6 +46,8 @@ def _estimator(declared):
 
 def _decay():
     yield Hypothesis("DECAY_COMPLEMENT", "decay and 1 - decay are exchanged: decay weighs the OLD state [BN-3.1]", {"decay": lambda d, t, c: 1 - d}, {"got": "1 - decay", "expected": "decay"}, stateful)
+    for value in (0.0, 0.5, 0.9, 0.99, 0.999, 0.1, 0.01, 1.0):
+        yield Hypothesis("DECAY_DIFFERS", f"the state decays by {value:g} whatever decay says [BN-3.1]", {"decay": lambda d, t, c, v=value: v}, {"got": value, "expected": "decay"}, stateful)
     for name, text, rule in (
         ("decay squared", "decay**2", lambda d, t, c: d * d),
         ("root", "sqrt(decay)", lambda d, t, c: d**0.5),

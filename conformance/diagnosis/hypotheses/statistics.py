@@ -45,6 +45,9 @@ def _estimators():
             yield Hypothesis(name, f"{text} [BN-2.2]", {"spread": kind, "train_gradient": gradient}, {"got": kind, "expected": "variance"})
     for changes in ({"centred": False}, {"centred": False, "eps_gradient": "right"}):
         yield Hypothesis("MEAN_NOT_SUBTRACTED", "the mean is not subtracted in y [BN-2.3]", changes, {"got": "x r", "expected": "(x - mean) r"})
+    for mode in ("train", "infer"):
+        for gradient in ("right", "derived"):
+            yield Hypothesis("MEAN_NOT_SUBTRACTED", f"the mean is not subtracted in y in {mode} [BN-2.3, BN-4.1]", {"centred": False, "centred_modes": mode, "eps_gradient": gradient}, {"got": "x r", "mode": mode})
     yield Hypothesis("MEAN_NOT_SUBTRACTED", "the mean is taken as 0 throughout [BN-2.1]", {"mean_scale": 0.0}, {"got": 0})
 
 
