@@ -16,6 +16,7 @@ from .rules import DEFINITION
 # An observation may miss a prediction by its own error and by that of a prediction that is off in a rounding or two.
 SLACK = 8.0
 # Rules that no array can follow (an axis of another length) make a layer raise, as they would in life.
+ASIDE = ("renorm", "folding", "population", "degenerate", "conditioning")
 KEPT = 256  # predictions of cases up to this size are kept for the next implementation
 RAISING = (Raised, ValueError, IndexError)
 
@@ -99,10 +100,10 @@ class Question:
 
     @cached_property
     def aside(self):
-        """Whether the definition is used here from elsewhere, or a statistic may not exist."""
+        """Whether the definition is used here from elsewhere, a statistic may not exist, or all is badly conditioned."""
         special = {"mask"} & {name for step in self.case.steps for name in step.inputs}
         options = any("sizes" in step.options for step in self.case.steps)
-        return bool(self.edge or self.higher or special or options or self.case.family in ("renorm", "folding", "population"))
+        return bool(self.edge or self.higher or special or options or self.case.family in ASIDE)
 
     @property
     def size(self):
@@ -148,6 +149,15 @@ class Question:
         return self._distance(name, self.got[name], predicted, SLACK)
 
     @np.errstate(all="ignore")
+    def _equal(self, name, predicted):
+        """Whether a prediction is the definition's value as far as this case can tell."""
+        base = self.base[name]
+        if np.shape(predicted) != base.shape:
+            return False
+        same = (base == predicted) | np.isnan(base) & np.isnan(predicted) | (np.abs(base - predicted) <= 0.5 * self.allowed[name])
+        return bool(np.all(same))
+
+    @np.errstate(all="ignore")
     def _distance(self, name, got, predicted, slack):
         exact = self.exact[name]
         if np.shape(predicted) != got.shape:
@@ -186,7 +196,7 @@ class Question:
         if predicted is None:
             return False
         return all(
-            np.array_equal(self.base[name], value) or self._distance(name, self.base[name], value, 0.5) <= 1
+            np.array_equal(self.base[name], value) or self._equal(name, value)
             for name, value in predicted.items()
             if name in self.exact
         )

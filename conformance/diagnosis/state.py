@@ -27,8 +27,10 @@ class State:
         self.ddof = running_ddof if rules.running_ddof is None else rules.running_ddof
         self.steps, self.seen = 0, 0.0
         self.last_m = None
-        if "var to zero" in rules.state_not_loaded:
-            var = np.zeros(var.shape)
+        self.start = None
+        if "from zero" in rules.debiased:
+            self.start = mean, var
+            mean, var = np.zeros(mean.shape), np.zeros(var.shape)
         if "mean" in rules.state_not_loaded:
             mean = np.zeros(mean.shape)
         if "var" in rules.state_not_loaded:
@@ -56,6 +58,8 @@ class State:
 
     def used(self):
         """(mean, var) that normalize."""
+        if self.start is not None and not self.steps:
+            return self.start
         late = self.rules.state_given == "late"
         mean, var = self.before if late else (self.mean, self._variance())
         if "inference" in self.rules.debiased and self.steps:
@@ -64,10 +68,12 @@ class State:
 
     def _debias(self, values):
         decay = self.case.decay
-        return values if decay is None or decay == 1 else values / (1 - decay ** max(self.steps, 1))
+        return values if decay is None else values / (1 - np.float64(decay) ** max(self.steps, 1))
 
     def given(self):
         """(mean, var) that are compared."""
+        if self.start is not None and not self.steps:
+            return self.start
         mean, var = self.before if self.rules.state_given != "after" else (self.mean, self.var)
         if "out" in self.rules.debiased and self.steps:
             mean, var = self._debias(mean), self._debias(var)

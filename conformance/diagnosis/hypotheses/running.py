@@ -97,7 +97,7 @@ def _state():
     for parts in (("mean", "var"), ("mean",), ("var",)):
         words = " and ".join(f"running_{part}" for part in parts)
         yield Hypothesis("STATE_NOT_LOADED", f"the layer starts from its own {words}, not from the state given [BN-4.1]", {"state_not_loaded": parts}, {"part": words}, stateful)
-    yield Hypothesis("STATE_DEBIASED", "the average starts from zero and is divided by 1 - decay^t [BN-3.1]", {"state_not_loaded": ("mean", "var to zero"), "debiased": ("out", "inference")}, {"where": "from zero"}, stateful)
+    yield Hypothesis("STATE_DEBIASED", "the average starts from zero and is divided by 1 - decay^t [BN-3.1]", {"debiased": ("from zero", "out", "inference")}, {"where": "from zero"}, stateful)
     for where in (("out",), ("inference",), ("out", "inference")):
         yield Hypothesis("STATE_DEBIASED", f"the state is divided by 1 - decay^t ({', '.join(where)}) [BN-3.1]", {"debiased": where}, {"where": list(where)}, stateful)
 
