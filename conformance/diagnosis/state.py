@@ -83,7 +83,7 @@ class State:
 
     def keep(self):
         """A step that leaves the state alone."""
-        if self.rules.state_given != "late":
+        if self.rules.state_given not in ("late", "lagging"):
             self.before = (self.mean, self.var)
 
     def _factor(self, m, view):

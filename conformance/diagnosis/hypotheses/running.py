@@ -91,6 +91,7 @@ def _state():
     for where, words in ((("infer", "frozen"), "inference and frozen training"), (("infer",), "inference"), (("frozen",), "frozen training")):
         yield Hypothesis("STATE_UPDATED_IN_INFERENCE", f"{words} changes the state; only training may [BN-4.4]", {"update_in": where}, {"modes": list(where)}, modes(*where))
     yield Hypothesis("STATE_BEFORE_STEP", "the state given out is the one from before the step [BN-3.6]", {"state_given": "before"}, {}, stateful)
+    yield Hypothesis("STATE_BEFORE_STEP", "the state given out is the one from before the last training step [BN-3.6]", {"state_given": "lagging"}, {}, stateful)
     yield Hypothesis("STATE_BEFORE_STEP", "the state is updated one step late: inference sees the state before the last step too [BN-3.6]", {"state_given": "late"}, {}, stateful)
     for where in (("out",), ("set",), ("set", "out"), ("inference",), ("update",)):
         yield Hypothesis("STATE_SWAPPED", f"running_mean and running_var are exchanged ({', '.join(where)}) [BN-3.1]", {"swapped_state": where}, {"where": list(where)}, stateful)
