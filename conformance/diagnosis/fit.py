@@ -39,7 +39,8 @@ def _decays(questions):
 
 
 def _per_case(found):
-    return lambda decay, step, case: found.get(case.id, {}).get(step, decay)
+    right = lambda decay, step: 1 - 1 / step if decay is None else decay
+    return lambda decay, step, case: found.get(case.id, {}).get(step, right(decay, step))
 
 
 def _table(found):

@@ -105,7 +105,17 @@ class Question:
         """Whether the definition is used here from elsewhere, a statistic may not exist, or all is badly conditioned."""
         special = {"mask"} & {name for step in self.case.steps for name in step.inputs}
         options = any("sizes" in step.options for step in self.case.steps)
-        return bool(self.edge or self.higher or special or options or self.case.family in ASIDE)
+        return bool(self.edge or self.higher or special or options or self.case.family in ASIDE or self._close())
+
+    def _close(self):
+        """Whether the values of some channel are much closer to one another than to zero."""
+        for name, array in self.inputs.items():
+            if name.endswith(".x") and array.size:
+                x = np.asarray(array, np.float64)
+                axes = tuple(k for k in range(x.ndim) if k not in self.case.channel_axes)
+                if np.any(np.abs(x).max(axis=axes) > 1e3 * x.std(axis=axes)):
+                    return True
+        return False
 
     @property
     def size(self):
@@ -175,7 +185,7 @@ class Question:
         growth = np.maximum(_size(predicted) / _size(exact), 1.0)
         growth = growth if np.isfinite(growth) else 1.0
         # a wrong formula may cancel where the right one does not: some roundings of the largest value are granted
-        cancelled = CANCELLED * unit_roundoff(self.conventions.compute[self.case.x_dtype]) * _size(predicted)
+        cancelled = CANCELLED * unit_roundoff(self.conventions.compute[self.case.x_dtype]) * max(_size(predicted), _size(exact))
         tolerance = slack * (self.allowed[name] * growth + rounding(predicted, kind.name)) + cancelled
         score = np.where(same, 0.0, error / tolerance)
         return float(np.max(np.where(np.isnan(score), np.inf, score)))

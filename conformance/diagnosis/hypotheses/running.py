@@ -49,7 +49,6 @@ def _decay():
     for value in (0.0, 0.5, 0.9, 0.99, 0.999, 0.1, 0.01, 1.0):
         yield Hypothesis("DECAY_DIFFERS", f"the state decays by {value:g} whatever decay says [BN-3.1]", {"decay": lambda d, t, c, v=value: v}, {"got": value, "expected": "decay"}, stateful)
     for name, text, rule in (
-        ("decay squared", "decay**2", lambda d, t, c: d * d),
         ("root", "sqrt(decay)", lambda d, t, c: d**0.5),
         ("half", "(1 + decay)/2", lambda d, t, c: (1 + d) / 2),
         ("double", "2 decay - 1", lambda d, t, c: 2 * d - 1),
