@@ -33,6 +33,8 @@ class Point:
             kappa = rules.variance_term(norm.var, layer.case.eps, norm.m)
         if rules.hat_from_y:
             return r, kappa, (x - norm.mean) * r + np.where(layer.gamma == 0, np.nan, 0.0)
+        if rules.gradient_hat_kept:
+            return r, kappa, self.x_hat
         return r, kappa, x * r if self.uncentred and rules.eps_gradient != "right" else (x - norm.mean) * r
 
 

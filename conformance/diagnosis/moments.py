@@ -103,7 +103,7 @@ def batch_moments(x, view: View, rules: Rules, mask=None, sizes=None, given_mask
             counted = np.full_like(m, view.m)
         average = weighted(weights, counted)
         m = counted
-    if rules.pool != "channel":
+    if rules.pool != "channel" and rules.pool_m == "pool":
         m = np.full_like(m, shared)
     if rules.mean_count == "batch":
         share, average = average, lambda table: share(table) * view.m / max(view.samples, 1)
@@ -120,7 +120,7 @@ def batch_moments(x, view: View, rules: Rules, mask=None, sizes=None, given_mask
         mean, var = rules.channels(mean), rules.channels(var)
     if mask is not None:
         var = _masked_spread(x, mean, var, mask, m, rules)
-    found = Moments(mean, var, m, average)
+    found = Moments(mean, var, m, average if rules.pool_gradient == "pool" else groups(view, Rules()))
     found.state_mean, found.state_var = pooled(mean if kinds.get("reported") else exact_mean if "mean" in kinds else mean), pooled(var)
     if rules.pool != "channel" and rules.pool_state == "whole":
         whole = batch_moments(x, view, Rules(), mask)

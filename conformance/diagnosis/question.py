@@ -17,7 +17,7 @@ from .rules import DEFINITION
 # An observation may miss a prediction by its own error and by that of a prediction that is off in a rounding or two.
 SLACK = 8.0
 # Rules that no array can follow (an axis of another length) make a layer raise, as they would in life.
-CANCELLED = 64
+CANCELLED = 512
 ASIDE = ("renorm", "folding", "population", "degenerate", "conditioning", "nonfinite")
 KEPT = 256  # predictions of cases up to this size are kept for the next implementation
 RAISING = (Raised, ValueError, IndexError)

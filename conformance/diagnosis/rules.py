@@ -12,6 +12,8 @@ class Rules:
     read: str = "axes"  # see `View`
     write: str = "as read"  # "axes": y and dx are written where they belong although x was read elsewhere
     pool: str = "channel"  # "all", "sample", "activation", "row", "sample and channels": what shares a statistic
+    pool_m: str = "pool"  # "channel": m of the factor m/(m - ddof) is that of the channel all the same
+    pool_gradient: str = "pool"  # "channel": the means in dx run over the channel
     pool_state: str = "same"  # "whole": the state takes the right statistics although y does not
     read_dy: str = "same"  # how dy is read and dx is written
     axes: Callable | None = None  # (shape, channel axes) -> axes taken for the channel axes
@@ -39,6 +41,7 @@ class Rules:
     eps_modes: str = "both"  # "train", "infer"
     eps_gradient: str = "derived"  # "formula": BN-5.1 with the wrong r; "right": r of the definition
     gradient_eps: Callable | None = None  # eps of the gradient alone
+    gradient_hat_kept: bool = False  # ... but x_hat is that of the output
     variance_term: Callable | None = None  # (var, eps, m) -> factor of the gradient's term through the variance
     r_scale: Callable | None = None  # (1/sqrt) -> approximation
 

@@ -38,7 +38,8 @@ def _eps():
                 yield Hypothesis("EPS_DIFFERS", f"{text} is used for eps ({modes}) [BN-2.4]", {"eps": rule, "eps_modes": modes, "eps_gradient": gradient}, {"got": text, "expected": "eps", "modes": modes})
     for text, rule in (("0", lambda c: 0.0), ("1e-5", lambda c: 1e-5), ("1e-3", lambda c: 1e-3), ("10 eps", lambda c: 10 * c.eps), ("2 eps", lambda c: 2 * c.eps), ("eps**2", lambda c: c.eps**2), ("1e-8", lambda c: 1e-8), ("1e-12", lambda c: 1e-12)):
         for modes in ("both", "train", "infer"):
-            yield Hypothesis("EPS_GRADIENT_DIFFERS", f"the gradient uses {text} for eps ({modes}), the output does not [BN-5.1]", {"gradient_eps": rule, "eps_modes": modes}, {"got": text, "expected": "eps", "modes": modes})
+            for kept in (False, True):
+                yield Hypothesis("EPS_GRADIENT_DIFFERS", f"the gradient uses {text} for eps ({modes}), the output does not [BN-5.1]", {"gradient_eps": rule, "eps_modes": modes, "gradient_hat_kept": kept}, {"got": text, "expected": "eps", "modes": modes})
 
 
 def has_affine(case):

@@ -66,8 +66,8 @@ POOLS = (
 def _axes():
     for pool, text in POOLS:
         name = "WRONG_AXIS"
-        for state in ("same", "whole"):
-            yield Hypothesis(name, f"statistics run {text} [BN-1.1, BN-1.3]", {"pool": pool, "pool_state": state}, {"got": pool, "expected": "all but the channel axes"})
+        for state, m, gradient in product(("same", "whole"), ("pool", "channel"), ("pool", "channel")):
+            yield Hypothesis(name, f"statistics run {text} [BN-1.1, BN-1.3]", {"pool": pool, "pool_state": state, "pool_m": m, "pool_gradient": gradient}, {"got": pool, "expected": "all but the channel axes"})
     for axis in range(6):
         yield Hypothesis("WRONG_AXIS", f"axis {axis} is taken for the channel axis [BN-1.1]", {"read": f"axis:{axis}"}, {"got": axis, "expected": "channel_axes"}, lambda case, axis=axis: len(case.channel_axes) == 1 and axis < len(case.shape) and case.channel_axes != (axis,))
     for text, choose in (
