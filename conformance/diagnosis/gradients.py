@@ -125,6 +125,8 @@ def _means(layer, at, values):
         counted = np.where(at.mask, values, 0.0) if rules.mask_sums == "marked" else values
         return np.sum(counted, axis=0, keepdims=True) / _divisor(at, rules)
     if rules.lost is not None:
+        if rules.lost_grad == "kept":
+            values = np.where(_kept(layer, at), values, 0.0)
         return np.sum(np.broadcast_to(values, at.x.shape), axis=0, keepdims=True) / _divisor(at, rules)
     if rules.shard_sums != "merged" and rules.shard_sums_in in ("dx", "both") and "sizes" in at.step.options:
         return _shard_means(at, values, rules)
@@ -160,15 +162,19 @@ def _project(layer, at, w, x_hat, kappa, own, mean_term, hat_term, changed):
         where = {"marked": at.mask if rules.mask != "inverted" else ~at.mask, "all": True, "none": False}[rules.mask_terms]
         through = np.where(where, through, 0.0)
     if rules.lost is not None and rules.lost_grad == "derived":
-        kept = rules.lost(at.view.samples, at.view.m // max(at.view.samples, 1), at.view.count)
-        through = np.where(kept, through, 0.0)
+        through = np.where(_kept(layer, at), through, 0.0)
     return own * w - through
+
+
+def _kept(layer, at):
+    """The values that mistaken sums do not leave out."""
+    return layer.rules.lost(at.view.samples, at.view.m // max(at.view.samples, 1), at.view.count)
 
 
 def _parameters(layer, at, dy, x_hat):
     """dgamma and dbeta."""
     rules = layer.rules
-    kept = dy
+    kept = np.where(_kept(layer, at), dy, 0.0) if rules.lost is not None and rules.lost_grad == "kept" else dy
     if at.mask is not None and rules.mask_parameters == "marked":
         kept = np.where(at.mask, dy, 0.0)
     hat = x_hat

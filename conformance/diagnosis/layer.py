@@ -50,7 +50,8 @@ class Layer:
     def _set_affine(self, mode):
         """gamma and beta as a step in this mode sees them."""
         rules, case = self.rules, self.case
-        gamma, beta = (self.beta0, self.gamma0) if rules.swapped else (self.gamma0, self.beta0)
+        swapped = rules.swapped and (rules.swapped != "both" or case.has_gamma and case.has_beta)
+        gamma, beta = (self.beta0, self.gamma0) if swapped else (self.gamma0, self.beta0)
         changed = rules.affine_modes in ("both", mode) and (rules.gamma_beta_case is None or rules.gamma_beta_case(case))
         self.gamma = rules.gamma(gamma) if changed and rules.gamma and case.has_gamma else gamma
         self.beta = rules.beta(beta) if changed and rules.beta and case.has_beta else beta
@@ -211,7 +212,7 @@ class Layer:
         rules, form, std = self.rules, self.rules.eps_form, np.sqrt(var)
         if form == "inside":
             r = 1 / np.sqrt(var + eps)
-            return (rules.r_scale(r) if rules.r_scale else r), 1.0
+            return (rules.r_scale(r, self.case.x_dtype) if rules.r_scale else r), 1.0
         if form == "missing":
             return 1 / std, 1.0
         if form == "outside":

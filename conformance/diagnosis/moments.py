@@ -114,7 +114,7 @@ def batch_moments(x, view: View, rules: Rules, mask=None, sizes=None, given_mask
     mean = average(x) * rules.mean_scale
     exact_mean = mean
     mean = narrowed(mean, kinds.get("mean"))
-    square_type = None if kinds.get("half only") and x_dtype not in ("float16", "bfloat16") else kinds.get("square")
+    square_type = None if kinds.get("half only", x_dtype) != x_dtype else kinds.get("square")
     var = spread(x, mean, average, m, weights, rules, max(view.shape[0], 1), square_type)
     if rules.channels:
         mean, var = rules.channels(mean), rules.channels(var)

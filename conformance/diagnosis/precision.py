@@ -10,6 +10,7 @@ from bnconform.dtypes import unit_roundoff
 
 from ..allow import allowances
 
+STATISTICS = ("batch_mean", "batch_var", "running_mean", "running_var")
 IDLE = 1e-4  # an error that never comes near the wider allowance is not explained by it
 NARROWER = {"float64": ("float64", "float32", "bfloat16", "float16"), "float32": ("float32", "bfloat16", "float16")}
 
@@ -35,23 +36,37 @@ class Bound:
         kind = self.compute or declared.compute[question.case.x_dtype]
         wider = replace(declared, variance=self.variance, compute={**declared.compute, question.case.x_dtype: kind})
         allowed = allowances(question.case, question.inputs, wider, question.wanted)
-        scores = [self._score(question, name, allowed[name]) for name in question.failed if name in question.got]
+        gone = collapses(question, allowed, kind)
+        scores = [self._score(question, name, allowed[name], gone) for name in question.failed if name in question.got]
         return max(scores, default=np.inf)
 
     @np.errstate(all="ignore")
-    def _score(self, question, name, allowed):
+    def _score(self, question, name, allowed, gone):
         got, want = question.got[name], question.exact[name]
         allowed = np.broadcast_to(allowed, want.shape)
         stored = want.astype(question.wanted[name][0].dtype).astype(np.float64)
         same = (got == stored) | np.isnan(got) & np.isnan(want)
         error = np.where(same, 0.0, np.abs(got - want))
-        # a variance that may come out negative has no root: then anything may follow
-        lost = ~np.isfinite(got) & (allowed > np.max(np.abs(want), initial=0.0))
-        score = np.where(lost, 0.5, error / allowed)
+        score = error / allowed
+        if gone:  # a variance that may come out negative has no root, a sum that overflows no value: anything may follow
+            score = np.minimum(np.where(np.isnan(score), np.inf, score), 0.5)
         return float(np.max(np.where(np.isnan(score), np.inf, score), initial=0.0))
 
     def score(self, questions):
         return max((self.fits(q) for q in questions), default=0.0)
+
+
+LARGEST = {"float16": 65504.0, "float32": 3.4e38, "bfloat16": 3.4e38, "float64": 1.8e308}
+
+
+@np.errstate(all="ignore")
+def collapses(question, allowed, kind):
+    """Whether the variance may lose every digit, or a sum of squares the range of the type, somewhere in this case."""
+    for name, exact in question.exact.items():
+        if name.endswith(("batch_var", "running_var")) and np.any(np.broadcast_to(allowed[name], exact.shape) >= 0.5 * np.abs(exact)):
+            return True
+    squares = (np.sum(np.asarray(a, np.float64) ** 2) for name, a in question.inputs.items() if name.endswith(".x"))
+    return max(squares, default=0.0) > LARGEST[kind]
 
 
 def bounds(question):
@@ -59,7 +74,11 @@ def bounds(question):
     declared = question.conventions.compute[question.case.x_dtype]
     if question.conventions.variance == "two-pass":
         yield Bound("VARIANCE_CANCELLATION", "the variance is E[x^2] - E[x]^2, which cancels where the mean is large; two passes are declared [BN-2.2]", "one-pass", "", detail={"got": "one-pass", "expected": "two-pass"})
+    statistics = any(name.split(".", 1)[1] in STATISTICS for name in question.failed)
     for kind in NARROWER.get(declared, ())[1:]:
+        if statistics and declared != "float64":
+            yield Bound("LOW_PRECISION_ACCUMULATION", f"sums are kept in {kind}, expected {declared} [BN-2.1]", question.conventions.variance, kind, detail={"got": kind, "expected": declared})
+            continue
         yield Bound("LOW_PRECISION_ARITHMETIC", f"computed in {kind}, expected {declared} [BN-8.2]", question.conventions.variance, kind, detail={"got": kind, "expected": declared})
 
 

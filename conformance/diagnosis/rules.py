@@ -19,7 +19,7 @@ class Rules:
     axes: Callable | None = None  # (shape, channel axes) -> axes taken for the channel axes
     lost: Callable | None = None  # rows (samples, inner, channels) -> boolean (rows,) of values that the sums leave out
     lost_counted: bool = True  # the left-out values still count in m
-    lost_grad: str = "derived"  # "formula": the terms through the statistics go to the left-out values too
+    lost_grad: str = "derived"  # "formula": the terms through the statistics go to the left-out values too; "kept": and all sums leave them out
 
     # statistics [BN-2.1, BN-2.2]
     spread: str = "variance"  # "about zero", "divided twice", "mean deviation", "range", "std"
@@ -59,7 +59,7 @@ class Rules:
     beta: Callable | None = None
     affine_modes: str = "both"  # "train", "infer": where gamma and beta are changed
     gamma_beta_case: Callable | None = None  # (case) -> whether gamma and beta are changed
-    swapped: bool = False
+    swapped: bool | str = False  # "both": only where both are there
     y_of: Callable | None = None  # (x_hat, gamma, beta) -> y
     gamma_in_gradient: bool = True  # dx follows the changed gamma
     y_limit: float | None = None

@@ -53,7 +53,7 @@ def fits(hypothesis, question: Question) -> bool:
     """Whether what was observed is what this mistake gives."""
     if not hypothesis.touches(question.case) or question.silent(hypothesis):
         return not question.failed
-    return question.fits_early(question.predict(hypothesis))
+    return question.fits_early(question.predict(hypothesis), hypothesis.grain)
 
 
 def misfits(hypothesis, asked):
@@ -112,7 +112,7 @@ def consistent(hypothesis, failing, passing):
     explained = []
     for question in failing:
         if hypothesis.touches(question.case) and not question.silent(hypothesis):
-            if not question.fits_early(question.predict(hypothesis)):
+            if not question.fits_early(question.predict(hypothesis), hypothesis.grain):
                 return []
             explained.append(question)
     if explained and all(fits(hypothesis, question) for question in passing):

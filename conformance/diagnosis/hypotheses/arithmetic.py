@@ -40,6 +40,6 @@ def _inner():
         for shift in ("exact", "rounded"):
             yield Hypothesis("LOW_PRECISION_ARITHMETIC", f"inference computes a x + b with a and b rounded to {words} [BN-4.2]", {"types": {"folded": kind, "folded shift": shift}}, {"quantity": "a, b", "got": words})
     for kind in NARROW:
-        yield Hypothesis("LOW_PRECISION_ACCUMULATION", f"squared deviations of half-precision values are held in {kind} [BN-2.2]", {"types": {"square": kind, "half only": True}}, {"quantity": "squares", "got": kind})
+        yield Hypothesis("LOW_PRECISION_ACCUMULATION", f"squared deviations of half-precision values are held in {kind} [BN-2.2]", {"types": {"square": kind, "half only": kind}}, {"quantity": "squares", "got": kind})
         yield Hypothesis("LOW_PRECISION_ACCUMULATION", f"squared deviations are held in {kind} [BN-2.2]", {"types": {"square": kind}}, {"quantity": "squares", "got": kind})
         yield Hypothesis("LOW_PRECISION_ACCUMULATION", f"m is held in {kind} [BN-1.2]", {"types": {"count": kind}}, {"quantity": "m", "got": kind})

@@ -27,6 +27,13 @@ class Hypothesis:
     def rules(self) -> Rules:
         return Rules(**self.changes)
 
+    @cached_property
+    def grain(self) -> float:
+        """Unit roundoff of the narrowest type that a quantity is rounded to; 0 where nothing is."""
+        kinds = {self.changes.get("state_type"), *(self.changes.get("types") or {}).values(), *(self.changes.get("narrow") or {}).values()}
+        coarse = {"x": 2.0**-8, "bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24}
+        return max((coarse[kind] for kind in kinds if isinstance(kind, str) and kind in coarse), default=0.0)
+
     @property
     def complexity(self) -> tuple[int, int]:
         return (max(len(self.parts), 1), self.freedom)

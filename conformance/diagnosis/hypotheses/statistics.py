@@ -80,7 +80,7 @@ def _axes():
         ("2", lambda shape, axes: (2,)),
         ("the one but last", lambda shape, axes: (len(shape) - 2,)),
     ):
-        yield Hypothesis("WRONG_AXIS", f"axis {text} is taken for the channel axis [BN-1.1]", {"axes": choose}, {"got": text, "expected": "channel_axes"})
+        yield Hypothesis("WRONG_AXIS", f"axis {text} is taken for the channel axis [BN-1.1]", {"axes": choose}, {"got": text, "expected": "channel_axes"}, lambda case: len(case.channel_axes) == 1)
     yield Hypothesis("WRONG_AXIS", "several channel axes are taken in ascending order, expected the order given [BN-1.4]", {"axes": lambda shape, axes: tuple(sorted(axes))}, {"got": "ascending"}, lambda case: len(case.channel_axes) > 1)
     for read, text in (("memory", "a strided array is read as if it were contiguous"), ("last", "x is read as if its channels lay last"), ("first", "x is read as if its channels lay first"), ("blocks", "x is cut into channels by reshaping it"), ("buffer", "x is read from the start of the buffer it lies in"), ("plane", "the two inner axes are exchanged in reading")):
         for write, dy in product(("as read", "axes"), ("same", "axes")):
@@ -164,5 +164,5 @@ def _counts():
 def _lost():
     for text, rule in LOST:
         for counted in (True, False):
-            for gradient in ("derived", "formula"):
+            for gradient in ("derived", "formula", "kept"):
                 yield Hypothesis("VALUES_LOST", f"the sums leave out {text} [BN-1.2]", {"lost": _keep(rule), "lost_counted": counted, "lost_grad": gradient}, {"lost": text, "counted": counted})
