@@ -157,18 +157,22 @@ def _limits(questions):
     for top in sorted(limits, key=limits.get, reverse=True)[:2]:
         yield Hypothesis("CLIPPED", f"y is clipped to [-{top:g}, {top:g}] [BN-2.3]", {"y_limit": top}, {"output": "y", "limit": top}, None, 1)
     for top in (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 1.0, 2.0):
-        yield Hypothesis("CLIPPED", f"x_hat is clipped to [-{top:g}, {top:g}] [BN-2.3]", {"hat_limit": top}, {"output": "x_hat", "limit": top}, None, 1)
+        for kept in (False, True):
+            yield Hypothesis("CLIPPED", f"x_hat is clipped to [-{top:g}, {top:g}] [BN-2.3]", {"hat_limit": top, "hat_limit_kept": kept}, {"output": "x_hat", "limit": top}, None, 1)
     for top in (1.0, 5.0, 10.0, 100.0, 1e3):
         yield Hypothesis("CLIPPED", f"dy is clipped to [-{top:g}, {top:g}] [BN-5.1]", {"dy_limit": top}, {"input": "dy", "limit": top}, None, 1)
     for top in (10.0, 100.0, 1e3, 1e4, 6.0, 65504.0, 1e6):
         yield Hypothesis("CLIPPED", f"x is clipped to [-{top:g}, {top:g}] [BN-2.3]", {"x_limit": top}, {"output": "x", "limit": top}, None, 1)
 
 
+MAGIC = 0x5FE6EB50C7B537A9  # of the 64-bit form
+
+
 def quake(r, kind="float32"):
     """The well-known bit trick with one Newton step; r is the right value."""
     if kind == "float64":
         value = np.asarray(1.0 / (r * r))
-        guess = (np.int64(0x5FE6EB50C7B537A9) - (value.view(np.int64) >> 1)).view(np.float64)
+        guess = (np.int64(MAGIC) - (value.view(np.int64) >> 1)).view(np.float64)
         return guess * (1.5 - 0.5 * value * guess * guess)
     value = np.asarray(1.0 / (r * r)).astype(np.float32)
     bits = (0x5F3759DF - (value.view(np.int32) >> 1)).astype(np.int32)

@@ -33,7 +33,7 @@ class Point:
             kappa = rules.variance_term(norm.var, layer.case.eps, norm.m)
         if rules.hat_from_y:
             return r, kappa, (x - norm.mean) * r + np.where(layer.gamma == 0, np.nan, 0.0)
-        if rules.gradient_hat_kept:
+        if rules.gradient_hat_kept or rules.hat_limit is not None and rules.hat_limit_kept:
             return r, kappa, self.x_hat
         return r, kappa, x * r if self.uncentred and rules.eps_gradient != "right" else (x - norm.mean) * r
 
@@ -110,7 +110,7 @@ def _divisor(at, rules):
     return {
         "m": m,
         "m - 1": m - 1,
-        "batch": np.full_like(m, view.samples),
+        "batch": np.full_like(m, view.shape[0]),
         "spatial": m / max(view.samples, 1),
         "all": np.full_like(m, view.m),
         "one": np.ones_like(m),
@@ -130,7 +130,7 @@ def _means(layer, at, values):
         return np.sum(np.broadcast_to(values, at.x.shape), axis=0, keepdims=True) / _divisor(at, rules)
     if rules.shard_sums != "merged" and rules.shard_sums_in in ("dx", "both") and "sizes" in at.step.options:
         return _shard_means(at, values, rules)
-    share = at.norm.average(values)
+    share = at.norm.average(values) if rules.mean_count == "m" else np.mean(np.broadcast_to(values, at.x.shape), axis=0, keepdims=True) * at.view.m / at.norm.m
     return share if rules.gradient_count == "m" else share * at.norm.m / _divisor(at, rules)
 
 

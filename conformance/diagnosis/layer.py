@@ -193,7 +193,7 @@ class Layer:
             var = state_var[None]
         if rules.inference_ddof and not training:
             var = var * batch.m / (batch.m - 1)
-        if rules.channels:
+        if rules.channels and (training or rules.channels_inference):
             mean, var = rules.channels(mean), rules.channels(var)
         return Moments(mean, var, batch.m, batch.average)
 

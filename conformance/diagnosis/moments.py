@@ -44,8 +44,8 @@ def groups(view: View, rules: Rules):
         "channel": everything,
         "all": (*everything, rank),
         "several": (*everything, rank) if len(view.axes) > 1 else everything,
-        "sample": everything[1:],
-        "activation": everything[:1],
+        "sample": everything if 0 in view.axes else everything[1:],
+        "activation": (rank,) if 0 in view.axes else everything[:1],
         "row": (rank,),
         "sample and channels": (*everything[1:], rank),
         "last axis": (rank - 1,) if len(view.shape) - 1 not in view.axes else (rank,),
@@ -106,8 +106,8 @@ def batch_moments(x, view: View, rules: Rules, mask=None, sizes=None, given_mask
     if rules.pool != "channel" and rules.pool_m == "pool":
         m = np.full_like(m, shared)
     if rules.mean_count == "batch":
-        share, average = average, lambda table: share(table) * view.m / max(view.samples, 1)
-        m = np.full_like(m, view.samples)
+        share, average = average, lambda table: share(table) * view.m / max(view.shape[0], 1)
+        m = np.full_like(m, view.shape[0]) if rules.pool_m == "pool" else m
     if "count" in kinds:
         counted_share, held = average, narrowed(m, kinds["count"])
         average = lambda table: counted_share(table) * m / held

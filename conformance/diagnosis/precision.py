@@ -11,6 +11,7 @@ from bnconform.dtypes import unit_roundoff
 from ..allow import allowances
 
 STATISTICS = ("batch_mean", "batch_var", "running_mean", "running_var")
+TELLING = 2  # cases in which the wider allowance still says something
 IDLE = 1e-4  # an error that never comes near the wider allowance is not explained by it
 NARROWER = {"float64": ("float64", "float32", "bfloat16", "float16"), "float32": ("float32", "bfloat16", "float16")}
 
@@ -32,13 +33,22 @@ class Bound:
         """Largest error over this kind's allowance."""
         if question.raised or self.only and question.case.x_dtype != self.only:
             return np.inf
+        allowed = self._allowed(question)
+        gone = self.gone(question, allowed)
+        scores = [self._score(question, name, allowed[name], gone) for name in question.failed if name in question.got]
+        return max(scores, default=np.inf)
+
+    def _allowed(self, question):
         declared = question.conventions
         kind = self.compute or declared.compute[question.case.x_dtype]
         wider = replace(declared, variance=self.variance, compute={**declared.compute, question.case.x_dtype: kind})
-        allowed = allowances(question.case, question.inputs, wider, question.wanted)
-        gone = collapses(question, allowed, kind)
-        scores = [self._score(question, name, allowed[name], gone) for name in question.failed if name in question.got]
-        return max(scores, default=np.inf)
+        return allowances(question.case, question.inputs, wider, question.wanted)
+
+    def gone(self, question, allowed=None):
+        """Whether nothing can be said of this case under such arithmetic."""
+        if allowed is None:
+            allowed = self._allowed(question)
+        return collapses(question, allowed, self.compute or question.conventions.compute[question.case.x_dtype])
 
     @np.errstate(all="ignore")
     def _score(self, question, name, allowed, gone):
@@ -91,12 +101,14 @@ def explaining(asked, failing):
 
 
 def _holds(bound, failing):
-    scores = []
+    telling = []
     for question in failing:
-        scores.append(bound.fits(question))
-        if scores[-1] > 1:
+        score = bound.fits(question)
+        if score > 1:
             return False
-    return max(scores) > IDLE
+        if not bound.gone(question):
+            telling.append(score)
+    return len(telling) >= TELLING and max(telling) > IDLE
 
 
 def partial(asked, failing):
@@ -104,6 +116,6 @@ def partial(asked, failing):
     found = []
     for bound in bounds(failing[0]):
         covered = [q for q in failing if bound.fits(q) <= 1]
-        if len(covered) >= 2 and max(bound.fits(q) for q in covered) > IDLE:
+        if covered and _holds(bound, covered):
             found.append((bound, covered))
     return found

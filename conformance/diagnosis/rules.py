@@ -27,6 +27,7 @@ class Rules:
     normalizer_ddof: int = 0
     inference_ddof: int = 0
     channels: Callable | None = None  # (statistic of all channels) -> what stands in its place
+    channels_inference: bool = True  # `channels` holds in inference too
     mean_count: str = "m"  # "batch": sums are divided by the batch size
     one_uses_running: bool = False  # at m = 1
     sticky: bool = False  # after a training step inference trains
@@ -64,6 +65,7 @@ class Rules:
     gamma_in_gradient: bool = True  # dx follows the changed gamma
     y_limit: float | None = None
     hat_limit: float | None = None
+    hat_limit_kept: bool = False  # the gradient takes the clipped x_hat
     x_limit: float | None = None
     dy_limit: float | None = None
     types: Mapping[str, str] | None = None  # quantity -> type it is rounded to: y, dx, r, mean, square, count, folded

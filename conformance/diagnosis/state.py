@@ -133,7 +133,8 @@ class State:
             self.mean, self.var = self.mean * m / self.last_m, self.var * m / self.last_m
         self.last_m = m.mean()
         if not rules.constant_updates:
-            has_mean, has_var = has_mean & (moments.state_var > 0), has_var & (moments.state_var > 0)
+            varies = moments.state_var > 1e-24 * moments.state_mean**2
+            has_mean, has_var = has_mean & varies, has_var & varies
         for _ in range(2 if rules.again_with_gradient and has_gradient else rules.updates):
             self.steps += 1
             if rules.only_steps is None or rules.only_steps(self.steps):

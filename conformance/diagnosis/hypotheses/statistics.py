@@ -150,14 +150,15 @@ def _channels():
     limits.append(("past the last power of two", lambda c: 2 ** int(np.log2(c))))
     limits.append(("past the last whole group of 4", lambda c: c // 4 * 4 or c))
     for text, limit in limits:
-        for value in (0.0, 1.0):
-            yield Hypothesis("CHANNELS_LOST", f"channels {text} get statistics of {value:g} [BN-1.1]", {"channels": past(limit, value)}, {"channels": text})
-    yield Hypothesis("CHANNELS_LOST", "the last channel gets the statistics of the one before [BN-1.1]", {"channels": repeats}, {"channels": "last"})
+        for value, inference in product((0.0, 1.0), (True, False)):
+            yield Hypothesis("CHANNELS_LOST", f"channels {text} get statistics of {value:g} [BN-1.1]", {"channels": past(limit, value), "channels_inference": inference}, {"channels": text})
+    for inference in (True, False):
+        yield Hypothesis("CHANNELS_LOST", "the last channel gets the statistics of the one before [BN-1.1]", {"channels": repeats, "channels_inference": inference}, {"channels": "last"})
 
 
 def _counts():
-    for gradient in ("m", "batch"):
-        yield Hypothesis("SPATIAL_NOT_SHARED", "sums over all positions are divided by the batch size [BN-1.2]", {"mean_count": "batch", "gradient_count": gradient}, {"got": "N", "expected": "m"})
+    for gradient, m in product(("m", "batch", "all"), ("pool", "channel")):
+        yield Hypothesis("SPATIAL_NOT_SHARED", "sums over all positions are divided by the batch size [BN-1.2]", {"mean_count": "batch", "gradient_count": gradient, "pool_m": m}, {"got": "N", "expected": "m"})
     yield Hypothesis("SPATIAL_NOT_SHARED", "the means in dx are divided by the batch size [BN-1.2, BN-5.1]", {"gradient_count": "batch"}, {"got": "N", "expected": "m", "output": "dx"})
 
 
