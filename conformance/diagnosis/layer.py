@@ -50,8 +50,12 @@ class Layer:
     def _set_affine(self, mode):
         """gamma and beta as a step in this mode sees them."""
         rules, case = self.rules, self.case
-        swapped = rules.swapped and (rules.swapped != "both" or case.has_gamma and case.has_beta)
-        gamma, beta = (self.beta0, self.gamma0) if swapped else (self.gamma0, self.beta0)
+        gamma, beta = self.gamma0, self.beta0
+        if rules.swapped == "slots":
+            gamma = beta if case.has_beta else np.ones_like(gamma)
+            beta = self.gamma0 if case.has_gamma else np.zeros_like(gamma)
+        elif rules.swapped is True or rules.swapped == "both" and case.has_gamma and case.has_beta:
+            gamma, beta = beta, gamma
         changed = rules.affine_modes in ("both", mode) and (rules.gamma_beta_case is None or rules.gamma_beta_case(case))
         self.gamma = rules.gamma(gamma) if changed and rules.gamma and case.has_gamma else gamma
         self.beta = rules.beta(beta) if changed and rules.beta and case.has_beta else beta

@@ -114,7 +114,7 @@ def _holds(bound, failing):
 def partial(asked, failing):
     """(kind of arithmetic, cases it covers) for those that cover at least two."""
     found = []
-    for bound in bounds(failing[0]):
+    for bound in (b for b in bounds(failing[0]) if not b.compute):  # a narrower type covers too much to be named for a part
         covered = [q for q in failing if bound.fits(q) <= 1]
         if covered and _holds(bound, covered):
             found.append((bound, covered))

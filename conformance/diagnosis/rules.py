@@ -60,7 +60,7 @@ class Rules:
     beta: Callable | None = None
     affine_modes: str = "both"  # "train", "infer": where gamma and beta are changed
     gamma_beta_case: Callable | None = None  # (case) -> whether gamma and beta are changed
-    swapped: bool | str = False  # "both": only where both are there
+    swapped: bool | str = False  # "both": only where both are there; "slots": an absent one is the other slot's default
     y_of: Callable | None = None  # (x_hat, gamma, beta) -> y
     gamma_in_gradient: bool = True  # dx follows the changed gamma
     y_limit: float | None = None

@@ -16,7 +16,7 @@ from .hypotheses import singles
 from .question import Question, questions
 
 PARTNERS = 24  # mistakes that explain at least an output, tried together with every other
-SUPPORT = 3  # plain failing cases that a mistake must predict before cases aside are forgiven
+SUPPORT = 2  # plain failing cases that a mistake must predict before cases aside are forgiven
 SCREEN = 4  # cases that a mistake must fit before all are asked
 
 
@@ -51,8 +51,10 @@ def _candidates(failing, conventions):
 
 def fits(hypothesis, question: Question) -> bool:
     """Whether what was observed is what this mistake gives."""
-    if not hypothesis.touches(question.case) or question.silent(hypothesis):
+    if not hypothesis.touches(question.case):
         return not question.failed
+    if question.silent(hypothesis) and not question.failed:
+        return True
     return question.fits_early(question.predict(hypothesis), hypothesis.grain)
 
 
@@ -66,7 +68,7 @@ def misfits(hypothesis, asked):
     aside, supported = [], 0
     for question in asked:
         fitting = fits(hypothesis, question)
-        if fitting and question.failed and not question.aside:
+        if fitting and question.failed and not question.aside and not question.silent(hypothesis):
             supported += 1
         if not fitting:
             if not question.aside or supported < SUPPORT:

@@ -81,7 +81,7 @@ def _affine():
     yield from table("GAMMA_IGNORED", "gamma squared stands for gamma [BN-2.3]", {"gamma": lambda g: g * g}, {"got": "gamma**2", "expected": "gamma"})
     yield Hypothesis("BETA_IGNORED", "beta is not used [BN-2.3]", {"beta": np.zeros_like}, {"got": "0", "expected": "beta"}, has_affine)
     yield Hypothesis("BETA_INSIDE", "beta has the wrong sign [BN-2.3]", {"beta": np.negative}, {"got": "-beta", "expected": "beta"}, has_affine)
-    for where in (True, "both"):
+    for where in (True, "both", "slots"):
         yield from table("GAMMA_BETA_SWAPPED", "gamma and beta are exchanged [BN-2.3]", {"swapped": where}, {})
     for text, rule in (("gamma (x_hat + beta)", lambda h, g, b: g * (h + b)), ):
         yield Hypothesis("BETA_INSIDE", f"y = {text}, expected gamma x_hat + beta [BN-2.3]", {"y_of": rule}, {"got": text}, has_affine)
