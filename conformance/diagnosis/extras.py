@@ -55,7 +55,7 @@ def fold(case, inputs, rules: Rules):
         a_weight = right
     if words.get("gamma_in"):  # gamma reaches only one of the two
         a_weight, a_bias = (a_weight, inverse) if words["gamma_in"] == "weight" else (inverse, a_bias)
-    folded = _scale(weight, a_weight, words["axis"](case, weight) if words["axis"] else axis, split, words.get("order", "groups"))
+    folded = _scale(weight, a_weight, words["axis"](case, weight) if words["axis"] else axis, axis, split, words.get("order", "groups"))
     a = a_bias
     bias = wide.get("0.bias", np.zeros_like(mean))
     pieces = {
@@ -67,12 +67,14 @@ def fold(case, inputs, rules: Rules):
     return {"0.weight": folded, "0.bias": pieces + beta - words["mean"] * words.get("mean_scale", lambda a: a)(a) * mean}
 
 
-def _scale(weight, a, axis, split, order):
+def _scale(weight, a, axis, own, split, order):
     """Each output's filter times its a; outputs are split over groups along axis 0 where `split` > 1."""
     size = weight.shape[axis]
+    if axis != own:
+        split = 1
     shape = [size if k == axis else 1 for k in range(weight.ndim)]
     if split == 1 or size == a.size:
-        return weight * a.reshape(shape)
+        return weight * np.resize(a, size).reshape(shape)
     if order == "first only":
         return weight * a[:size].reshape(shape)
     per_group = a.reshape(split, size) if order == "groups" else a.reshape(size, split).T

@@ -40,24 +40,27 @@ def groups(view: View, rules: Rules):
     c, kept = view.count, view.reduced
     rank = len(kept)
     everything = tuple(range(rank))
+    channels = tuple(range(rank, len(view.shape)))
+    sizes = (*kept, *(view.shape[axis] for axis in view.axes))
+    order = [axis for axis in range(len(view.shape)) if axis not in view.axes] + list(view.axes)
     axes = {
         "channel": everything,
-        "all": (*everything, rank),
-        "several": (*everything, rank) if len(view.axes) > 1 else everything,
+        "all": (*everything, *channels),
+        "several": (*everything, *channels) if len(view.axes) > 1 else everything,
         "sample": everything if 0 in view.axes else everything[1:],
-        "activation": (rank,) if 0 in view.axes else everything[:1],
-        "row": (rank,),
-        "sample and channels": (*everything[1:], rank),
-        "last axis": (rank - 1,) if len(view.shape) - 1 not in view.axes else (rank,),
+        "activation": channels[:1] if 0 in view.axes else everything[:1],
+        "row": channels,
+        "sample and channels": (*everything[1:], *channels),
+        "last axis": (order.index(len(view.shape) - 1),),
         "three axes": everything[:3],
     }[rules.pool]
 
     def average(table):
-        cube = np.broadcast_to(table, (view.m, c)).reshape(*kept, c)
+        cube = np.broadcast_to(table, (view.m, c)).reshape(sizes)
         mean = np.sum(cube, axis=axes, keepdims=True) / np.prod([cube.shape[axis] for axis in axes], dtype=float)
         return mean.reshape(1, c) if axes == everything else np.broadcast_to(mean, cube.shape).reshape(-1, c)
 
-    average.size = float(np.prod([(*kept, c)[axis] for axis in axes]))
+    average.size = float(np.prod([sizes[axis] for axis in axes]))
     return average
 
 
@@ -233,9 +236,9 @@ def _shard_state(found, x, rules, sizes, local=None):
         return
     _, means, variances, counts = local or _local(x, sizes)
     pick = {"first": 0, "last": -1}.get(rules.shard_state)
+    one = lambda k: Moments(None, None, np.full((1, x.shape[1]), counts[k]), None, means[k], variances[k])
     if pick is not None:
-        found.state_mean, found.state_var = means[pick], variances[pick]
-        found.m = np.full((1, x.shape[1]), counts[pick])
+        found.parts = (one(pick),)
     elif rules.shard_state == "mean":
         found.state_mean, found.state_var = means.mean(axis=0), variances.mean(axis=0)
     elif rules.shard_state == "mean unbiased":
@@ -244,10 +247,10 @@ def _shard_state(found, x, rules, sizes, local=None):
         found.state_mean = means.mean(axis=0)
         found.state_var = (variances * factor).mean(axis=0) * (total - 1) / total
     elif rules.shard_state == "sequential":
-        found.parts = tuple(
-            Moments(None, None, np.full((1, x.shape[1]), n), None, mean, var) for mean, var, n in zip(means, variances, counts)
-        )
+        found.parts = tuple(one(k) for k in range(len(counts)))
+        if rules.shards == "local":  # what is given out is the last one's
+            found.state_mean, found.state_var = means[-1], variances[-1]
     elif rules.shard_state == "local count":
-        found.m = np.full((1, x.shape[1]), counts.max())
+        found.factor_m = np.full((1, x.shape[1]), counts.max())
     elif rules.shard_state == "count":
-        found.m = np.full((1, x.shape[1]), counts[0])
+        found.factor_m = np.full((1, x.shape[1]), counts[0])

@@ -14,7 +14,7 @@ OWNERS = {  # clause of an error that is not raised -> the names of mistakes tha
     "BN-6.1": ("MASK_",),
     "BN-6.4": ("RENORM_",),
     "BN-4.3": ("FOLD_", "ROOT_"),
-    "BN-3.4": ("POPULATION_",),
+    "BN-3.4": ("POPULATION_", "SPATIAL_NOT_SHARED", "NORMALIZER_DDOF", "STATS_NOT", "RUNNING_VAR_DDOF",),
     "BN-1.5": ("STATE_NOT_LOADED", "PARAMETER_", "GAMMA_IGNORED", "BETA_IGNORED"),
 }
 

@@ -55,7 +55,7 @@ def _shards():
     ):
         yield Hypothesis(name, f"{text} [BN-6.3]", {"shards": how}, {"got": how, "expected": "whole batch"}, sharded)
     yield Hypothesis("DEGENERATE_POISONS_STATE", "the NaN of an empty shard enters the merged statistics [BN-6.3, BN-3.5]", {"shards": "poisoned"}, {"m": 0}, sharded)
-    for state, sums in product(("merged", "first", "last", "mean", "mean unbiased", "sequential"), ("merged", "local")):
+    for state, sums in product(("merged", "first", "last", "mean", "mean unbiased", "sequential"), ("merged", "local", "last")):
         yield Hypothesis("SYNC_LOCAL_ONLY", "each shard normalizes by its own statistics [BN-6.3]", {"shards": "local", "shard_state": state, "shard_sums": sums, "shard_sums_in": "parameters"}, {"state": state}, sharded)
     for state in ("first", "last", "mean", "mean unbiased", "count", "sequential", "local count"):
         yield Hypothesis("SYNC_STATE_LOCAL", f"the state takes the shards' statistics ({state}), not those of the whole batch [BN-6.3]", {"shard_state": state}, {"got": state}, sharded)
