@@ -216,7 +216,7 @@ class Layer:
         rules, form, std = self.rules, self.rules.eps_form, np.sqrt(var)
         if form == "inside":
             r = 1 / np.sqrt(var + eps)
-            return (rules.r_scale(r, self.case.x_dtype) if rules.r_scale else r), 1.0
+            return (rules.r_scale(r) if rules.r_scale else r), 1.0
         if form == "missing":
             return 1 / std, 1.0
         if form == "outside":

@@ -80,6 +80,7 @@ def mask_count(weights, rules, samples, given):
         "channels": marked * marked.size,
         "mean": np.full_like(marked, marked.mean()),
         "samples": np.full_like(marked, samples),
+        "shrunk": marked / max(marked.sum() / max(given or 1, 1) / marked.size, 1.0),
         "as given": np.full_like(marked, given or 1),
     }[rules.mask_count]
 

@@ -133,7 +133,7 @@ class State:
             self.mean, self.var = self.mean * m / self.last_m, self.var * m / self.last_m
         self.last_m = m.mean()
         if not rules.constant_updates:
-            varies = moments.state_var > 1e-24 * moments.state_mean**2
+            varies = ~(moments.state_var <= 1e-24 * moments.state_mean**2)  # NaN varies
             has_mean, has_var = has_mean & varies, has_var & varies
         for _ in range(2 if rules.again_with_gradient and has_gradient else rules.updates):
             self.steps += 1
