@@ -16,6 +16,7 @@ from .hypotheses import singles
 from .question import Question, questions
 
 PARTNERS = 24  # mistakes that explain at least an output, tried together with every other
+BARELY = 2.0  # a score that a mistake too small to be seen may leave
 SUPPORT = 2  # plain failing cases that a mistake must predict before cases aside are forgiven
 SCREEN = 4  # cases that a mistake must fit before all are asked
 
@@ -53,8 +54,8 @@ def fits(hypothesis, question: Question) -> bool:
     """Whether what was observed is what this mistake gives."""
     if not hypothesis.touches(question.case):
         return not question.failed
-    if question.silent(hypothesis) and not question.failed:
-        return True
+    if question.silent(hypothesis):  # no explanation of a failure, but for one that is hardly one
+        return all(score is not None and score <= BARELY for score in question.scores.values())
     return question.fits_early(question.predict(hypothesis), hypothesis.grain)
 
 

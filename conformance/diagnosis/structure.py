@@ -66,14 +66,6 @@ def _unique(groups):
     return list(seen.values())
 
 
-def _of_kind(asked, start):
-    return {q: [n for n, kind in q.failed.items() if kind.startswith(start)] for q in asked if any(k.startswith(start) for k in q.failed.values())}
-
-
-class _ById(dict):
-    pass
-
-
 def _collect(asked, start):
     return [(q, [n for n, kind in q.failed.items() if kind.startswith(start)]) for q in asked if any(k.startswith(start) for k in q.failed.values())]
 
@@ -102,7 +94,7 @@ def _shapes(asked):
 
 
 def _missing(asked):
-    hit = _collect(asked, "garbage")
+    hit = _collect(asked, "missing") + _collect(asked, "garbage")
     if not hit:
         return []
     outputs = {name.split(".", 1)[1] for _, names in hit for name in names}
