@@ -5,7 +5,9 @@ Never asks which framework it looks at: what differs between frameworks is in th
 
 import numpy as np
 from bnconform.backends.contract import Conventions
+from bnconform.bounds import Allowance
 
+from .aggregate import Aggregate, aggregate
 from .allow import allowances, output_dtype
 from .golden import Golden
 from .records import Case, Failure, Observation, Verdict
@@ -68,7 +70,7 @@ def _judge_error(implementation, case, observation) -> Verdict:
     return _failed(implementation, case.id, "error", failure)
 
 
-def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: np.ndarray, kind: str) -> dict:
+def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: Allowance, kind: str) -> dict:
     """Fields of a verdict for one output: got against the exact values within `allowed`.
 
     rounded: the exact value in the output's own type (it tells where overflow to infinity is right).
@@ -82,7 +84,16 @@ def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: np
     values = got.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         limit = exact.astype(got.dtype).astype(np.float64)  # infinite where the type cannot hold the exact value
-    return _compare_values(values, exact, limit, allowed)
+        error = values - exact
+    return _together(_compare_values(values, exact, limit, allowed.element), aggregate(error, exact, allowed))
+
+
+def _together(found, sums: Aggregate) -> dict:
+    """Fields that the sums over all elements change: a bias may hide below every element's allowance."""
+    found = found | {"bias_score": sums.score}
+    if found["status"] == "pass" and sums.score > 1:
+        return found | {"status": "fail", "kind": "bias", "message": sums.text()}
+    return found
 
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
