@@ -91,7 +91,7 @@ def batch_allowance(x, layout: Layout, numerics: Numerics, mask=None) -> Statist
 
 
 def inverse_std_error(at: Statistics, eps, numerics: Numerics):
-    """Relative error of r = 1 / sqrt(var + eps), and the largest r / exact r.
+    """Relative error of r = 1 / sqrt(var + eps), and the largest r / exact r; HUGE where var + eps may vanish.
 
     What the variance is off goes through the root exactly, not linearly. Roundings: eps as stored and the
     sum by half; 4 u for the root and the division, or a reciprocal root of 2 ulp as GPUs have it; 1 u for gamma r.
@@ -193,7 +193,7 @@ def _blend(old, old_error, count, new, new_error, exists, decay, u, tiny):
     weight = 1.0 / np.maximum(count, 1) if decay is None else np.full(np.shape(old), 1.0 - decay)
     kept = 1.0 - weight
     value = kept * old + weight * new
-    of_old = np.where(kept > 0, np.maximum(3 * kept, 2 + weight), 0.0)
-    rounding = np.where(weight > 0, u * (of_old * np.abs(old) + (1 + 3 * weight) * np.abs(new)) + tiny, 0.0)
+    rounding = u * (np.maximum(3 * kept, 2 + weight) * np.abs(old) + (1 + 3 * weight) * np.abs(new)) + tiny
+    rounding = np.where(weight > 0, rounding, 0.0)
     error = kept * old_error + weight * new_error + rounding
     return np.where(exists, value, old), np.where(exists, error, old_error), count

@@ -65,6 +65,7 @@ class StepBounds:
         self.beta = Affine(beta, {"offset of beta": u * np.abs(beta)})
         total = at.var + eps
         rho, largest = inverse_std_error(at, eps, numerics)
+        self.lost = largest >= HUGE ** 0.5  # channels about which nothing can be said
         r = 1.0 / np.sqrt(total)
         shift = np.minimum(r * largest * at.mean_error, HUGE)
         if at.shift_in_var:  # e / sqrt(var + e^2 + eps) grows with e and stays below 1
@@ -99,7 +100,9 @@ class StepBounds:
         offset, slope = (on.noisy(a, 4 * u * np.abs(a.value)) for a in (offset, slope))
         through = add(offset, multiply(self.x_hat, slope)).scaled(on.mask)
         core = size + on.mask * (np.abs(offset.value) + np.abs(self.x_hat.value * slope.value))
-        return on.noisy(add(w, through.scaled(-1.0)), 3 * u * core), core
+        # x times the slope and mean(x) times the slope apart: they cancel in a sum
+        apart = on.mask * self.spread * np.abs(slope.value)
+        return on.noisy(add(w, through.scaled(-1.0)), u * (3 * core + apart)), core
 
     def y(self):
         return self.on.plus(self.on.times(self.gamma, self.x_hat), self.beta)
@@ -112,8 +115,8 @@ class StepBounds:
     def tangent(self, x_dot, gamma_dot, beta_dot):
         """y_dot [BN-5.3], and with cotangents for tangents d2dy [BN-5.4]."""
         on = self.on
-        rest = on.plus(on.times(gamma_dot, self.x_hat), beta_dot)
-        return on.plus(self.dx(x_dot), rest)
+        scaled = on.noisy(on.times(gamma_dot, self.x_hat), on.u * self.spread * np.abs(gamma_dot.value))
+        return on.plus(self.dx(x_dot), on.plus(scaled, beta_dot))
 
     def second(self, dy, u_x, u_gamma, u_beta):
         """d2x, d2gamma, d2dy [BN-5.4]."""
@@ -204,15 +207,20 @@ def step_allowances(
         out["y_dot"] = point.tangent(given["x_dot"], param("gamma_dot"), param("beta_dot"))
     if "u_x" in given:
         out |= point.second(dy, given["u_x"], param("u_gamma"), param("u_beta"))
-    return {name: _allowance(name, result, layout) for name, result in out.items()}
+    return {name: _allowance(name, result, point) for name, result in out.items()}
 
 
-def _allowance(name, result, layout):
-    if name not in ("dgamma", "dbeta", "d2gamma"):
-        return Allowance.of(result, layout)
+def _allowance(name, result, point):
+    layout = point.layout
+    if name == "dbeta":
+        return Allowance.independent(_per_channel(layout, result.error))
+    if name not in ("dgamma", "d2gamma"):
+        found = Allowance.of(result, layout)
+        return found._replace(element=np.where(layout.expand(point.lost), np.inf, found.element))
     flat = lambda values: _per_channel(layout, np.broadcast_to(values, np.shape(result.value)))
     # a variance that is off to one side pulls all channels alike
-    return Allowance.independent(flat(result.error), flat(result.terms.get("variance", 0.0)))
+    found = Allowance.independent(flat(result.error), flat(result.terms.get("variance", 0.0)))
+    return found._replace(element=np.where(point.lost, np.inf, found.element))
 
 
 def _per_channel(layout, values):
