@@ -25,6 +25,9 @@ CONVENTIONS = Conventions(
     decay_meaning="new",
     default_eps=1e-5,
     default_decay=0.9,
+    # contiguous input of rank 3 or more is summed in blocks; rank 2 and channels-last memory are not, on one thread
+    reduction="sequential",
+    notes="blocked sums for contiguous input of rank 3 and more; one after the other for rank 2 and channels-last memory",
     channel_axes="first",
     ranks=(2, 3, 4, 5),
     devices=("cpu", "gpu"),

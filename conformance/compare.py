@@ -19,7 +19,10 @@ FAILURE_STATUS = {
     "garbage": "crashed",
     "timed out": "timed out",
     "not exposed": "unsupported",
+    "missing": "fail",
 }
+
+BASIC = ("y", "batch_mean", "batch_var", "dx", "dgamma", "dbeta", "running_mean", "running_var")
 
 
 def judge(implementation: str, observation: Observation, case: Case, golden: Golden, conventions: Conventions) -> list[Verdict]:
@@ -49,9 +52,9 @@ def _absence(output: str, observation: Observation, conventions: Conventions) ->
     """Why an output is not there: the failure of the run, or that the layer does not expose it."""
     name = output.split(".", 1)[1]
     failure = observation.failure
-    if name in ("batch_mean", "batch_var") and name not in conventions.exposes:
-        return Failure("not exposed", "", f"the public layer does not return {name}")
-    return failure or Failure("garbage", "missing", f"no output {name}")
+    if name in BASIC and name not in conventions.exposes:
+        return Failure("not exposed", "", f"the layer does not give {name}")
+    return failure or Failure("missing", "", f"{name} was not returned")
 
 
 def _failed(implementation, case, output, failure: Failure) -> Verdict:

@@ -71,4 +71,12 @@ def _groups(by_case):
 
 
 def _failures(by_case):
-    return [r for results in by_case.values() for r in results if r["status"] in ("fail", "crashed", "timed out")]
+    """Failing outputs of a case that share status and message, together: case, status, kind, message, outputs, score."""
+    found = {}
+    for case, results in by_case.items():
+        for r in results:
+            if r["status"] in ("fail", "crashed", "timed out"):
+                row = found.setdefault((case, r["status"], r["message"]), {**r, "outputs": [], "diagnoses": ()})
+                row["outputs"].append(r["output"])
+                row["diagnoses"] += (r["diagnosis"],) if r["diagnosis"] else ()
+    return list(found.values())

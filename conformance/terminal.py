@@ -1,5 +1,7 @@
 """What a person sees in the terminal: progress, the table, failures and reasons."""
 
+from collections import defaultdict
+
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -89,16 +91,17 @@ def print_results(console: Console, results: list[Judged]) -> None:
 
 
 def _print_failures(console, judged):
-    bad = [verdict for verdict in judged.verdicts if verdict.status in ("fail", "crashed", "timed out")]
-    for verdict in bad[:MOST_FAILURES]:
-        console.print(
-            f"[red]{verdict.status}[/] {judged.name} {verdict.case} {verdict.output}: {verdict.kind}: {escape(verdict.message)}\n"
-            f"     bnconform run {judged.name} -k {verdict.case}",
-            highlight=False,
-            soft_wrap=True,
-            markup=True,
-        )
+    """The worst output of each failing case, and the diagnosis of all."""
+    bad = defaultdict(list)
+    for verdict in judged.verdicts:
+        if verdict.status in ("fail", "crashed", "timed out"):
+            bad[verdict.case].append(verdict)
+    for case, verdicts in list(bad.items())[:MOST_FAILURES]:
+        worst = max(verdicts, key=lambda v: v.score if v.score is not None else float("inf"))
+        others = f" and {len(verdicts) - 1} more outputs" if len(verdicts) > 1 else ""
+        say = f"[red]{worst.status}[/] {judged.name} {case} {worst.output}{others}: {worst.kind}: {escape(worst.message)}"
+        console.print(f"{say}\n     bnconform run {judged.name} -k {case}", highlight=False, soft_wrap=True)
     if len(bad) > MOST_FAILURES:
-        console.print(f"… and {len(bad) - MOST_FAILURES} more; all are in the report (--json, --html)")
-    for explanation in dict.fromkeys(v.diagnosis for v in bad if v.diagnosis):
+        console.print(f"… and {len(bad) - MOST_FAILURES} more cases; all are in the report (--json, --html)")
+    for explanation in dict.fromkeys(v.diagnosis for vs in bad.values() for v in vs if v.diagnosis):
         console.print(f"[bold]diagnosis[/] {judged.name}: {escape(explanation)}", highlight=False, soft_wrap=True)

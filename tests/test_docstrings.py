@@ -4,15 +4,20 @@ import doctest
 import importlib
 import pkgutil
 
+import bnconform
+import bnconform.backends
+import bnconform.conformance
+import bnconform.conformance.cases
+import bnconform.oracle
 import numpy as np
 import pytest
 
-PACKAGES = ["bnconform", "bnconform.oracle"]
-MODULES = PACKAGES + [
-    f"{package}.{module.name}"
+PACKAGES = (bnconform, bnconform.oracle, bnconform.conformance, bnconform.conformance.cases)
+MODULES = [
+    f"{package.__name__}.{module.name}"
     for package in PACKAGES
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__)
-    if not module.ispkg
+    for module in pkgutil.iter_modules(package.__path__)
+    if not module.ispkg and not module.name.startswith("__")
 ]
 
 

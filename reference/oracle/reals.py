@@ -99,6 +99,10 @@ class Real:
     def finite(self) -> bool:
         return self.special is None
 
+    @property
+    def nan(self) -> bool:
+        return self.special is not None and math.isnan(self.special)
+
     def __add__(self, other):
         if self.special is not None or other.special is not None:
             return Real(special=_ieee(self) + _ieee(other))
@@ -194,4 +198,6 @@ def total(numbers) -> Real:
     result = Real({})
     for number in numbers:
         result = result + number
+        if result.nan:
+            break
     return result

@@ -16,10 +16,14 @@ class Values:
         self.items, self.counts = items, counts
 
     def __mul__(self, number: Real):
+        if number.nan:
+            return self._all(number)
         return Values([v * number for v in self.items], self.counts)
 
     def __add__(self, other):
         if isinstance(other, Real):
+            if other.nan:
+                return self._all(other)
             return Values([v + other for v in self.items], self.counts)
         return Values([v + w for v, w in zip(self.items, other.items, strict=True)], self.counts)
 
@@ -28,13 +32,16 @@ class Values:
 
     def zero(self):
         """As many zeros."""
-        return Values([Real.of(0)] * len(self.items), self.counts)
+        return self._all(Real.of(0))
 
     def counted(self):
         """The same where it enters the statistics, 0 elsewhere."""
         if self.counts is None:
             return self
         return Values([v if here else Real.of(0) for v, here in zip(self.items, self.counts, strict=True)], self.counts)
+
+    def _all(self, number: Real):
+        return Values([number] * len(self.items), self.counts)
 
     def sum(self, counted=False) -> Real:
         return total(v for v, here in zip(self.items, self._here(counted), strict=True) if here)
