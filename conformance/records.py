@@ -35,7 +35,7 @@ class Case:
 
     clauses: what SPEC.md demands here. mutants: names of the wrong implementations it must kill.
     raises: the clause whose error is expected instead of outputs, or None.
-    quick: part of `run --quick`.
+    quick: part of `run --quick`. large: not frozen, but drawn and answered again when asked for, and checked by hash.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Case:
     mutants: tuple[str, ...] = ()
     raises: str | None = None
     quick: bool = False
+    large: bool = False
 
     def outputs(self):
         """Names of everything that is compared, `<step>.<output>`."""

@@ -116,7 +116,9 @@ class StepBounds:
         """y_dot [BN-5.3], and with cotangents for tangents d2dy [BN-5.4]."""
         on = self.on
         scaled = on.noisy(on.times(gamma_dot, self.x_hat), on.u * self.spread * np.abs(gamma_dot.value))
-        return on.plus(self.dx(x_dot), on.plus(scaled, beta_dot))
+        # the folded form carries beta_dot through two sums of a channel
+        shared = on.noisy(beta_dot, 2 * on.u * np.abs(beta_dot.value))
+        return on.plus(self.dx(x_dot), on.plus(scaled, shared))
 
     def second(self, dy, u_x, u_gamma, u_beta):
         """d2x, d2gamma, d2dy [BN-5.4]."""
