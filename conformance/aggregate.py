@@ -16,22 +16,22 @@ SIGMAS = 6.0
 
 
 class Aggregate(NamedTuple):
-    """Sum of the errors and of their squares, each with its allowance."""
+    """Sum of the errors, and root of the sum of their squares, each with its allowance."""
 
     total: float
     total_allowed: float
-    squares: float
-    squares_allowed: float
+    root: float
+    root_allowed: float
 
     @property
     def score(self) -> float:
-        """The larger of |sum| / allowance and the root of the squares' / allowance."""
-        return max(_ratio(abs(self.total), self.total_allowed), _ratio(self.squares, self.squares_allowed) ** 0.5)
+        """The larger of the two errors in units of its allowance."""
+        return max(_ratio(abs(self.total), self.total_allowed), _ratio(self.root, self.root_allowed))
 
     def text(self) -> str:
         return (
             f"no value is off by more than its allowance, but together they are: sum of errors {self.total:.3g}, allowance "
-            f"{self.total_allowed:.3g}; sum of squares {self.squares:.3g}, allowance {self.squares_allowed:.3g}"
+            f"{self.total_allowed:.3g}; root of the sum of squares {self.root:.3g}, allowance {self.root_allowed:.3g}"
         )
 
 
@@ -47,13 +47,15 @@ def aggregate(error: np.ndarray, exact: np.ndarray, allowed: Allowance) -> Aggre
     """
     element, local = (np.broadcast_to(values, error.shape) for values in (allowed.element, allowed.local))
     counted = np.isfinite(error) & np.isfinite(element)
-    error, exact, element, local = (values[counted] for values in (error, exact, element, local))
-    _, group = np.unique(exact, return_inverse=True)
+    scale = np.max(element, initial=0.0, where=counted) or 1.0  # squares of subnormal errors would vanish
+    error, element, local = (values[counted] / scale for values in (error, element, local))
+    _, group = np.unique(exact[counted], return_inverse=True)
     own = np.bincount(group.ravel(), weights=local)
-    drift = np.asarray(allowed.drift)[np.isfinite(allowed.drift)]
-    total = np.sum(drift) + min(np.sum(own), SIGMAS * np.sqrt(np.sum(own**2)))
-    squares = (np.linalg.norm(element - local) + np.sqrt(_squares(local, own))) ** 2
-    return Aggregate(float(np.sum(error)), float(min(total, np.sum(element))), float(np.sum(error**2)), float(squares))
+    drift = allowed.drift[np.isfinite(allowed.drift)] / scale
+    total = np.sum(drift) + min(np.sum(own), SIGMAS * np.linalg.norm(own))
+    root = np.linalg.norm(element - local) + np.sqrt(_squares(local, own))
+    sums = np.sum(error), min(total, np.sum(element)), np.linalg.norm(error), root
+    return Aggregate(*(float(scale * value) for value in sums))
 
 
 def _squares(local, own):
@@ -61,4 +63,4 @@ def _squares(local, own):
     Hoeffding's margin for variables from 0 to own^2; never more than the bounds' own.
     """
     worst = np.sum(local**2)
-    return min(worst, worst / 3 + SIGMAS / 2 * np.sqrt(np.sum(own**4)))
+    return min(worst, worst / 3 + SIGMAS / 2 * np.linalg.norm(own**2))

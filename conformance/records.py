@@ -101,7 +101,9 @@ class Observation:
 class Verdict:
     """The judgement of one output.
 
-    score: largest error / allowance (at most 1 passes), None where nothing was measured.
+    score: largest error / allowance (at most 1 passes), None where nothing was measured. error: the error there.
+    strict_score: the score that a two-pass variance and pairwise sums would get, whatever is declared.
+    bias_score: of the sum of all errors and of their squares, against their allowance.
     kind: what is wrong in a word: "value", "nan", "inf", "shape", "dtype", "missing", "changed",
     "raised:ValueError", "died:SIGSEGV", ...; "" for a pass.
     """
@@ -117,11 +119,14 @@ class Verdict:
     count: int = 0
     worst_index: tuple[int, ...] | None = None
     bias_score: float | None = None
+    strict_score: float | None = None
+    error: float | None = None
     diagnosis: str | None = None
     reference: str | None = None
 
     def to_json(self) -> dict:
-        return {**asdict(self), "score": _number(self.score), "bias_score": _number(self.bias_score)}
+        numbers = {name: _number(getattr(self, name)) for name in ("score", "bias_score", "strict_score", "error")}
+        return {**asdict(self), **numbers}
 
 
 def _number(value):

@@ -81,6 +81,8 @@ def batch_allowance(x, layout: Layout, numerics: Numerics, mask=None) -> Statist
     if numerics.variance == "two-pass":
         over, short = rounding * (var + squared) + squared, rounding * var
     elif numerics.variance == "welford":
+        mean_error = mean_error + tiny * np.sqrt(m)  # every update or merge may underflow
+        squared = mean_error**2
         over = short = rounding * (var + squared) + 2 * np.sqrt(var) * mean_error + squared
     else:
         square_sum = numerics.of_sum(m) + numerics.gathered(1)

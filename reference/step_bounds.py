@@ -105,12 +105,18 @@ class StepBounds:
         return on.noisy(add(w, through.scaled(-1.0)), u * (3 * core + apart)), core
 
     def y(self):
-        return self.on.plus(self.on.times(self.gamma, self.x_hat), self.beta)
+        on = self.on
+        # gamma r may be subnormal where neither y nor x_hat is: the folded form multiplies what it lost by x - mean
+        scaled = on.noisy(on.times(self.gamma, self.x_hat), on.tiny * np.abs(self.x_hat.value) / self.r.value)
+        return on.plus(scaled, self.beta)
 
     def dx(self, dy: Affine):
         """gamma r P(dy) [BN-5.1, BN-5.2]."""
+        on = self.on
         moved, _ = self.project(dy)
-        return self.on.times(self.on.times(self.gamma, self.r), moved)
+        # what gamma dy and the slope lose to underflow is multiplied by r
+        lost = 4 * on.tiny * self.r.value * (1 + np.abs(self.x_hat.value))
+        return on.noisy(on.times(on.times(self.gamma, self.r), moved), lost)
 
     def tangent(self, x_dot, gamma_dot, beta_dot):
         """y_dot [BN-5.3], and with cotangents for tangents d2dy [BN-5.4]."""

@@ -5,7 +5,7 @@ import numpy as np
 
 def sequential(values):
     """One term after the other."""
-    return np.add.accumulate(values, axis=0)[-1]
+    return np.add.accumulate(values, axis=0)[-1] if len(values) else np.zeros(values.shape[1:], values.dtype)
 
 
 def backwards(values):
@@ -18,13 +18,13 @@ def pairwise(values):
     while len(values) > 1:
         odd = values[-1:] if len(values) % 2 else values[:0]
         values = np.concatenate([values[: len(values) - len(odd) : 2] + values[1::2], odd])
-    return values[0]
+    return values[0] if len(values) else np.zeros(values.shape[1:], values.dtype)
 
 
 def blocked(values):
     """Blocks of about sqrt(m) terms one after the other, then the blocks."""
     count = len(values)
-    size = int(np.ceil(np.sqrt(count)))
+    size = max(1, int(np.ceil(np.sqrt(count))))
     padded = np.zeros((size * -(-count // size), *values.shape[1:]), values.dtype)
     padded[:count] = values
     return sequential(sequential(padded.reshape(-1, size, *values.shape[1:]).swapaxes(0, 1)))
