@@ -6,6 +6,7 @@ The manifest holds two SHA-256 of each such case: of its inputs and of all its t
 import hashlib
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -81,4 +82,5 @@ def _keep(path, blob):
         part.write_bytes(blob)
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
