@@ -82,7 +82,9 @@ class StepBounds:
     def sum_hat(self, w: Affine, size=None) -> Affine:
         """sum(w x_hat), which the folded form takes as the difference of r sum(w x) and r mean(x) sum(w)."""
         size = np.abs(w.value) if size is None else size
-        return self.on.total(multiply(w, self.x_hat), size * self.spread)
+        total = self.on.total(multiply(w, self.x_hat), size * self.spread)
+        # the products w x may underflow before r multiplies them
+        return self.on.noisy(total, self.on.tiny * self.layout.expand(self.on.m) * (1 + self.r.value))
 
     def project(self, w: Affine, size=None):
         """P(w) = w - mean(w) - x_hat mean(w x_hat), the shape of every training derivative [BN-5.1], and the size

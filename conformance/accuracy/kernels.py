@@ -194,7 +194,7 @@ FAIR = (
     Variant("scaled, NumPy's sums", sums.numpy_sum, form=scaled, backward=projected, forward_mode=chained, blend=stepped),
     Variant("folded a x + b, tree sums", form=folded, backward=differentiated_folded, forward_mode=chained),
     Variant("folded with FMA, blocks", sums.blocked, form=fused, backward=projected),
-    Variant("folded, float64 accumulators", sums.in_float64, form=folded, backward=differentiated_folded, forward_mode=chained),
+    Variant("folded, wider accumulators", sums.wide, form=folded, backward=differentiated_folded, forward_mode=chained),
     Variant("corrected two-pass, tree sums", moments=corrected, backward=projected),
     Variant("direct, one term after the other", sums.sequential, reduction="sequential"),
     Variant("folded, from the last term", sums.backwards, form=folded, backward=differentiated_folded, reduction="sequential"),

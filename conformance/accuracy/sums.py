@@ -35,9 +35,10 @@ def numpy_sum(values):
     return np.sum(np.ascontiguousarray(values.T), axis=-1)
 
 
-def in_float64(values):
-    """Accumulated in float64, rounded once."""
-    return np.sum(values, axis=0, dtype=np.float64).astype(values.dtype)
+def wide(values):
+    """Accumulated in the next wider type, rounded once."""
+    kind = np.longdouble if values.dtype == np.float64 else np.float64
+    return np.sum(values, axis=0, dtype=kind).astype(values.dtype)
 
 
 def in_half(values):
