@@ -144,7 +144,7 @@ CLAIM = Claim(
         Check("While the weights still move, the cumulative average is no further behind than decay 0.9.",
               lambda n: n["lag_cum"].low <= n["lag_exp"].high, core=False),
     ),
-    quick={"batch": 16, "steps": 1000, "repetitions": 400, "sizes": [2, 4, 8, 16, 64], "draws": 80_000},
-    full={"batch": 16, "steps": 3000, "repetitions": 1000, "sizes": [2, 4, 8, 16, 64], "draws": 1_000_000},
+    quick={"batch": 16, "steps": 1000, "repetitions": 1500, "sizes": [2, 4, 8, 16, 64], "draws": 80_000},
+    full={"batch": 16, "steps": 2000, "repetitions": 2000, "sizes": [2, 4, 8, 16, 64], "draws": 1_000_000},
     measure=measure, draw=draw,
 )
