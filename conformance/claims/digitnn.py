@@ -88,6 +88,6 @@ CLAIM = Claim(
         Check("BN is the cause: without it the test accuracy is lower.", lambda n: n["gain"].low > 0, core=False),
         Check("BN narrows the gap of validation and training loss.", lambda n: n["gap"].high < n["gap_plain"].low, core=False),
     ),
-    quick={"seeds": 5}, full={"seeds": 20},
+    quick={"seeds": 12}, full={"seeds": 30},
     measure=measure, draw=draw,
 )

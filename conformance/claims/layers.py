@@ -110,9 +110,13 @@ class GhostBatchNorm(_Running):
 class PopulationNorm(Affine):
     """``gamma * (x - population_mean) / sqrt(population_var + eps) + beta`` (Luo et al., 2019): no noise of statistics.
 
-    The statistics are constants for the gradient. :func:`refresh` sets them from a sample of the population; the layer also
-    keeps what gamma decay needs of it: the rate of positive outputs and the excess kurtosis of the input.
+    The statistics are constants for the gradient, set by :func:`refresh` from a sample of the population, or, where ``live``
+    is set, in training those of the input itself, with gradient: the caller then passes the whole population through the
+    layer and takes the loss on the batch's rows alone. The layer also keeps what gamma decay needs: the rate of positive
+    outputs, F and the excess kurtosis of the input.
     """
+
+    live = False
 
     def __init__(self, channels: int, gamma: float = 1.0, *, eps: float = 1e-5) -> None:
         super().__init__(channels, gamma)
@@ -124,6 +128,10 @@ class PopulationNorm(Affine):
     def forward(self, x: Tensor) -> Tensor:
         if self.refreshing:
             self._measure(x)
+        elif self.live and self.training:
+            self._measure(x.detach())
+            mean, var = moments(x)
+            return super().forward((x - per_channel(mean, x)) / per_channel(torch.sqrt(var + self.eps), x))
         std = torch.sqrt(self.population_var + self.eps)
         return super().forward((x - per_channel(self.population_mean, x)) / per_channel(std, x))
 
