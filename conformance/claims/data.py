@@ -85,7 +85,7 @@ def _assemble(name: str, x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_
     """Validation images are the last of the training files; too few images keep their proportions."""
     if len(x) < 10 or len(test_x) < 1:
         raise DataError(f"{name}: {len(x)} training and {len(test_x)} test images, expected at least 10 and 1")
-    valid = min(sizes[1], max(1, len(x) // 5))
+    valid = min(sizes[1], max(1, len(x) // 4))
     train = min(sizes[0], len(x) - valid)
     train_x = x[:train].astype(np.float32)
     mean, scale = float(train_x.mean(dtype=np.float64)), float(train_x.std(dtype=np.float64))

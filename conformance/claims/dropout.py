@@ -76,7 +76,7 @@ CLAIM = Claim(
         Check("At the small batch dropout does not help.", lambda n: n["small_after"].low <= 0, core=False),
         Check("Dropout raises weight normalization's accuracy (small batch).", lambda n: n["small_wn"].low > 0, core=False),
     ),
-    quick={"batches": [32, 128], "epochs": 12, "train": 512, "width": 8, "hidden": 64, "seeds": 4},
+    quick={"batches": [16, 64], "epochs": 30, "train": 256, "width": 8, "hidden": 64, "seeds": 4},
     full={"batches": [64, 256], "epochs": 40, "train": 1000, "width": 16, "hidden": 128, "seeds": 5},
     measure=measure, draw=draw,
 )

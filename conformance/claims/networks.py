@@ -83,7 +83,11 @@ def score(model: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
 
 def mlp(inputs: int, hidden: tuple[int, ...], *, norm: Callable[[int], nn.Module] | None = None,
         activation: type[nn.Module] = nn.Sigmoid, std: float | None = None, classes: int = 10) -> nn.Sequential:
-    """Dense layers with a normalization before each activation; ``std`` draws weights from N(0, std²), zero bias."""
+    """Dense layers with a normalization before each activation.
+
+    ``std`` draws weights from N(0, std²); without it they are He's where ReLU follows, so that a plain network trains at all,
+    and torch's default elsewhere. Biases of drawn weights are 0.
+    """
     layers: list[nn.Module] = []
     for width in hidden:
         layers.append(nn.Linear(inputs, width))
@@ -92,11 +96,10 @@ def mlp(inputs: int, hidden: tuple[int, ...], *, norm: Callable[[int], nn.Module
         layers.append(activation())
         inputs = width
     layers.append(nn.Linear(inputs, classes))
-    if std is not None:
-        for layer in layers:
-            if isinstance(layer, nn.Linear):
-                nn.init.normal_(layer.weight, 0.0, std)
-                nn.init.zeros_(layer.bias)
+    for layer in layers:
+        if isinstance(layer, nn.Linear) and (std is not None or activation is nn.ReLU):
+            nn.init.normal_(layer.weight, 0.0, (2 / layer.in_features) ** 0.5 if std is None else std)
+            nn.init.zeros_(layer.bias)
     return nn.Sequential(*layers)
 
 

@@ -108,7 +108,7 @@ CLAIM = Claim(
         Check("The gradient may leave the statistics out: PN with constant statistics is at most 1 point behind BN.",
               lambda n: n["constant"].high <= 1, core=False),
     ),
-    quick={"train": 256, "width": 8, "hidden": 64, "batch": 32, "steps": 160, "every": 20, "refresh": 5, "seeds": 4},
+    quick={"train": 192, "width": 6, "hidden": 64, "batch": 32, "steps": 120, "every": 20, "refresh": 5, "seeds": 4},
     full={"train": 512, "width": 8, "hidden": 128, "batch": 32, "steps": 800, "every": 40, "refresh": 5, "seeds": 6},
     measure=measure, draw=draw,
 )
