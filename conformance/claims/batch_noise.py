@@ -81,8 +81,8 @@ def draw(m: Measurement):
         axes[2].semilogx(sizes, found["std"], **style)
         axes[2].semilogx(sizes, 1 - 1 / (2 * sizes) - (rho + 2) / (8 * sizes), color=COLORS[law], linewidth=1)
     axes[0].set(title="Noise on a normalized value", ylabel="mean squared difference")
-    axes[1].set(title="Variance of σ_B", ylabel="variance (σ_P²)")
-    axes[2].set(title="σ_B is biased", ylabel="mean of σ_B (σ_P)")
+    axes[1].set(title=r"Variance of $\sigma_B$", ylabel=r"variance (in $\sigma_P^2$)")
+    axes[2].set(title=r"$\sigma_B$ is biased", ylabel=r"mean of $\sigma_B$ (in $\sigma_P$)")
     axes[0].legend(title="lines: 1/M + (ρ+2)/(4M)", title_fontsize=8.5)
     for axis in axes:
         axis.set_xlabel("batch size M")

@@ -128,7 +128,7 @@ def draw(m: Measurement):
     axes[0].plot(grid, theory.ridge_error_as_printed(0.25, grid), color=GREEN, linestyle=":", label="ridge 0.25, as printed")
     for key, color in (("pinv", PLAIN), ("ridge", GREEN)):
         axes[0].plot(alphas, np.median(errors[key], 1), "o", color=color, markersize=4.5)
-    axes[0].set(title="The errata: points are simulations", ylim=(-1, 2.5), ylabel="generalization error")
+    axes[0].set(title="The errata: points are simulations", ylim=(-2.2, 2.5), ylabel="generalization error")
     axes[1].plot(grid[low], theory.plain_error(grid[low]), color=PLAIN, label="plain, theory")
     axes[1].plot(grid, theory.ridge_error(1 / (2 * M), grid), color=BN, label="ridge 1/(2M), theory")
     axes[1].plot(grid, theory.ridge_error(m.series["fit"], grid), color=AMBER, linestyle="--", label="ridge fitted to BN")
@@ -139,14 +139,15 @@ def draw(m: Measurement):
     axes[1].set(title="BN, M = 32", ylim=(0, 2.5), ylabel="generalization error")
     for axis in axes[:2]:
         axis.set_xlabel("α = samples / inputs")
-        axis.legend(fontsize=7.8)
+        axis.legend(fontsize=7.8, loc="lower right" if axis is axes[0] else "upper right")
     steps = m.series["steps"] / np.array([16, 4, 1])
     for key, color, label in (("bn", BN, "BN"), ("plain", ALT, "plain SGD")):
-        axes[2].loglog(steps, m.series["budgets"][key], "o-", color=color, label=label)
+        axes[2].semilogx(steps, m.series["budgets"][key], "o-", color=color, label=label)
     axes[2].axhline(float(theory.ridge_error(1 / (2 * M), 1.0)), color=PINK, linestyle=":", label="ridge 1/(2M)")
     axes[2].set(title="α = 1: longer training", xlabel="SGD steps", ylabel="generalization error")
     axes[2].set_xticks(steps, [f"{s:,.0f}" for s in steps])
     axes[2].minorticks_off()
+    axes[2].set_ylim(0, None)
     axes[2].legend()
     return figure
 

@@ -91,7 +91,8 @@ def draw(m: Measurement):
     axes[0].axhline(1, color="#9aa1ad", linestyle="--", linewidth=1.2)
     axes[0].set_xticks(range(len(sizes)), [str(s) for s in sizes])
     axes[0].set(title="At the minimum: measured ζ over the derived one", xlabel="batch size M", ylabel="ratio")
-    axes[0].legend(title="derived ζ", title_fontsize=8.5)
+    axes[0].set_ylim(0.88, None)
+    axes[0].legend(title="derived ζ", title_fontsize=8.5, loc="lower center", ncols=2)
     grid = np.linspace(0, 2.1, 100)
     sweep, gammas = m.series["sweep"], m.series["gammas"]
     axes[1].errorbar(gammas, [n.value for n in sweep], [[n.value - n.low for n in sweep], [n.high - n.value for n in sweep]],

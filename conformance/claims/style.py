@@ -64,12 +64,25 @@ def dots(axis: Any, groups: dict[str, Any], colors: Any = CYCLE, unit: str = "")
     axis.set_ylabel(unit)
 
 
+def _plain_ticks(axes: Any) -> None:
+    """Log axes of less than two decades: 0.2, 0.5, 1 instead of 2 x 10^-1, 5 x 10^-1, 10^0."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
+
+    low, high = axes.get_ylim()
+    if axes.get_yscale() == "log" and high < 100 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_locator(NullLocator())
+
+
 def svg(draw: Callable[[Any], Any], measurement: Any) -> str:
     """Draw in the common style and return SVG source, the same bytes for the same numbers."""
     import matplotlib
 
     with matplotlib.rc_context(RC):
         figure = draw(measurement)
+        for axes in figure.axes:
+            _plain_ticks(axes)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None})
     return out.getvalue()

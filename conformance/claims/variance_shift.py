@@ -60,7 +60,7 @@ def measure(run: Run) -> Measurement:
 
 
 def draw(m: Measurement):
-    figure, axes = panels(1, width=7)
+    figure, axes = panels(1, height=3.6)
     rates = list(m.series["table"])
     rows = np.stack([m.series["table"][rate] for rate in rates], -1)  # [3, repetitions, rates]
     band(axes[0], rates, rows[0], ALT, "dropout directly before the BN", marker="o")
