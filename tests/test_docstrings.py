@@ -5,10 +5,20 @@ import importlib
 import pkgutil
 
 import bnconform
+import bnconform.backends
+import bnconform.conformance
+import bnconform.conformance.cases
+import bnconform.oracle
 import numpy as np
 import pytest
 
-MODULES = ["bnconform"] + [f"bnconform.{m.name}" for m in pkgutil.iter_modules(bnconform.__path__) if not m.ispkg]
+PACKAGES = (bnconform, bnconform.oracle, bnconform.conformance, bnconform.conformance.cases)
+MODULES = [
+    f"{package.__name__}.{module.name}"
+    for package in PACKAGES
+    for module in pkgutil.iter_modules(package.__path__)
+    if not module.ispkg and not module.name.startswith("__")
+]
 
 
 @pytest.mark.parametrize("name", MODULES)

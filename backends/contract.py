@@ -1,0 +1,124 @@
+"""The adapter contract: what a backend declares, and what it offers.
+
+A backend is a class. An instance is one BN layer on one device, built with its parameters and
+state injected. It computes nothing itself: it hands arrays to its framework and hands back what
+the framework returns.
+
+    class MyBackend:
+        conventions = Conventions(running_ddof=1)
+        def __init__(self, config, gamma, beta, running_mean, running_var): ...
+        def train(self, x, dy): return {"y": ..., "dx": ..., "dgamma": ..., "dbeta": ...}
+        def infer(self, x, dy): return {"y": ..., "dx": ..., "dgamma": ..., "dbeta": ...}
+        def state(self): return {"running_mean": ..., "running_var": ...}
+
+Arrays are NumPy arrays at this boundary; bfloat16 is `ml_dtypes.bfloat16`. `dy` is None where no
+gradient is asked for. `gamma` or `beta` is None where the layer has none. Optional methods:
+
+    frozen(x, dy)                      gradients on, running statistics used and kept  (default: infer)
+    train_masked(x, dy, mask)          statistics over mask only                      [BN-6.1]
+    train_jvp(x, x_dot, gamma_dot, beta_dot), infer_jvp(...)  -> {"y_dot": ...}      [BN-5.3]
+    train_second(x, dy, u_x, u_gamma, u_beta), infer_second(...) -> {"d2x", "d2gamma", "d2dy"}   [BN-5.4]
+    train_shards(x, dy, sizes)         one synchronized step over shards of axis 0    [BN-6.3]
+    train_renorm(x, dy, r_max, d_max)  batch renormalization                          [BN-6.4]
+    fold(weight, bias, kind)           static: the preceding layer with BN folded in  [BN-4.3]
+
+A backend that lacks an optional method, or names a feature in `conventions.cannot`, is reported as
+"unsupported" with the reason; it never passes by absence.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Protocol
+
+FLOATS = ("float64", "float32", "float16", "bfloat16")
+
+WIDENED = {"float64": "float64", "float32": "float32", "float16": "float32", "bfloat16": "float32"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a layer is built for.
+
+    shape: shape of x in the first step (the batch size may vary later). channel_axes: non-negative.
+    eps: in units of the variance. decay: weight of the OLD state, None for cumulative.
+    *_dtype: names of floating types. device: "cpu" or "gpu".
+    """
+
+    shape: tuple[int, ...]
+    channel_axes: tuple[int, ...]
+    eps: float
+    decay: float | None
+    x_dtype: str = "float32"
+    param_dtype: str = "float32"
+    state_dtype: str = "float32"
+    device: str = "cpu"
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Sizes of the channel axes."""
+        return tuple(self.shape[axis] for axis in self.channel_axes)
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What differs between implementations, as data.
+
+    running_ddof: ddof of the variance blended into running_var [BN-3.3].
+    decay_meaning: "old" if the user's number weighs the old state, "new" if the new batch;
+    decay_name: what the framework calls it; default_eps, default_decay (as weight of the old state).
+    variance: "two-pass", or "one-pass" for E[x²] - E[x]², clamped at zero or not ("one-pass-clamped").
+    reduction: how error grows in a sum: "pairwise" (blocked or tree) or "sequential".
+    compute: dtype of the arithmetic for each dtype of x.
+    y_dtype: "x" if y has x's dtype, "promoted" if that of x and the parameters together.
+    channel_axes: "any" axes, "one" axis anywhere, or "first" for axis 1 alone, "last" for the last alone.
+    ranks, dtypes, devices: what it takes. cannot: feature -> reason, for everything else.
+    exposes: the outputs that its public layer gives.
+    """
+
+    running_ddof: int
+    decay_name: str = "decay"
+    decay_meaning: str = "old"
+    default_eps: float | None = None
+    default_decay: float | None = None
+    variance: str = "two-pass"
+    reduction: str = "pairwise"
+    compute: Mapping[str, str] = field(default_factory=lambda: dict(WIDENED))
+    y_dtype: str = "x"
+    channel_axes: str = "any"
+    ranks: tuple[int, ...] = (2, 3, 4, 5, 6)
+    dtypes: tuple[str, ...] = FLOATS
+    devices: tuple[str, ...] = ("cpu",)
+    cannot: Mapping[str, str] = field(default_factory=dict)
+    exposes: tuple[str, ...] = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var")
+    state_names: tuple[str, str] = ("running_mean", "running_var")
+    notes: str = ""
+
+    def __post_init__(self):
+        _expect("running_ddof", self.running_ddof, (0, 1))
+        _expect("decay_meaning", self.decay_meaning, ("old", "new"))
+        _expect("variance", self.variance, ("two-pass", "one-pass", "one-pass-clamped"))
+        _expect("reduction", self.reduction, ("pairwise", "sequential"))
+        _expect("y_dtype", self.y_dtype, ("x", "promoted"))
+        _expect("channel_axes", self.channel_axes, ("any", "one", "first", "last"))
+
+
+def _expect(name, got, allowed):
+    if got not in allowed:
+        raise ValueError(f"Conventions.{name} is {got!r}, expected one of {', '.join(map(repr, allowed))}")
+
+
+class Backend(Protocol):
+    """The required part of the contract; any class of this shape will do, no inheritance needed."""
+
+    conventions: Conventions
+
+    def __init__(self, config: Config, gamma, beta, running_mean, running_var): ...
+
+    def train(self, x, dy) -> Mapping[str, Any]: ...
+
+    def infer(self, x, dy) -> Mapping[str, Any]: ...
+
+    def state(self) -> Mapping[str, Any]: ...

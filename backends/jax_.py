@@ -1,0 +1,167 @@
+"""What adapters on JAX share: a layer as a pure function, its derivatives, and one compiled step a shape and mode.
+
+Importing this module sets `jax_enable_x64`, without which JAX silently turns float64 into float32. Python numbers stay
+weakly typed under the flag, so float32 and half layers compute as before.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from .errors import NoGpu
+
+jax.config.update("jax_enable_x64", True)
+
+SHARDS = "shards"
+
+# what the compiler makes of a sum is the same for every layer on it
+REDUCTION_NOTE = "XLA on the CPU sums all but the innermost axis one after the other: the error of a channels-last mean grows like m"
+
+
+def place(device: str):
+    """The first JAX device of kind "cpu" or "gpu". Errors: NoGpu."""
+    try:
+        return jax.devices(device)[0]
+    except RuntimeError as error:
+        if device == "gpu":
+            raise NoGpu(f"jax.devices('gpu') says {error}") from None
+        raise
+
+
+def array(value) -> np.ndarray:
+    """A NumPy array that owns its memory (`np.asarray` of a JAX array may be a view of JAX's)."""
+    return np.array(value)
+
+
+class Call(NamedTuple):
+    """What a compilation depends on beside shapes and types; eps and decay are traced, and shared by all cases."""
+
+    backend: type
+    channel_axes: tuple[int, ...]
+    training: bool
+    axis_name: str | None = None
+
+    def __call__(self, numbers, parameters, statistics, x, mask):
+        """(y, new statistics) of one step; over stacked shards where an axis is named."""
+        run = partial(self.backend.apply, self, numbers, parameters, statistics)
+        if self.axis_name is None:
+            return run(x, mask)
+        y, changed = jax.vmap(run, axis_name=self.axis_name)(x, mask)
+        # every shard ends with the same statistics: the first speaks for all
+        return y, jax.tree.map(lambda value: value[0], changed)
+
+
+@partial(jax.jit, static_argnums=0)
+def _forward(call, numbers, parameters, statistics, x, mask):
+    return call(numbers, parameters, statistics, x, mask)
+
+
+@partial(jax.jit, static_argnums=0)
+def _with_gradients(call, numbers, parameters, statistics, x, mask, dy):
+    y, pull, changed = jax.vjp(lambda p, x: call(numbers, p, statistics, x, mask), parameters, x, has_aux=True)
+    return y, changed, *pull(dy.astype(y.dtype))
+
+
+@partial(jax.jit, static_argnums=0)
+def _jvp(call, numbers, parameters, statistics, x, parameters_dot, x_dot):
+    return jax.jvp(lambda p, x: call(numbers, p, statistics, x, None)[0], (parameters, x), (parameters_dot, x_dot))[1]
+
+
+@partial(jax.jit, static_argnums=0)
+def _second(call, numbers, parameters, statistics, x, dy, u_parameters, u_x):
+    def gradients(p, x, dy):
+        return jax.vjp(lambda p, x: call(numbers, p, statistics, x, None)[0], p, x)[1](dy)
+
+    return jax.vjp(gradients, parameters, x, dy)[1]((u_parameters, u_x))
+
+
+class JaxBackend:
+    """A layer on JAX. A subclass gives `conventions`, `version`, and
+
+    apply(call, (eps, decay), parameters, statistics, x, mask) -> y, new statistics
+
+    parameters: {"gamma", "beta"} as far as there are; statistics: {"running_mean", "running_var"}; all JAX arrays.
+    """
+
+    def __init__(self, config, gamma, beta, running_mean, running_var):
+        self.config, self.device = config, place(config.device)
+        self.parameters = self._put({"gamma": gamma, "beta": beta})
+        if running_mean is None:  # this layer always keeps statistics: its own initial values
+            running_mean, running_var = np.zeros(config.channels, np.float32), np.ones(config.channels, np.float32)
+        self.statistics = self._put({"running_mean": running_mean, "running_var": running_var})
+
+    def _put(self, arrays):
+        """Copies on the device (JAX may alias NumPy's memory on the CPU); what is None is left out."""
+        return {name: jax.device_put(np.array(value), self.device) for name, value in arrays.items() if value is not None}
+
+    def _arguments(self, training, axis_name=None):
+        call = Call(type(self), self.config.channel_axes, training, axis_name)
+        return call, (self.config.eps, self.config.decay), self.parameters, self.statistics
+
+    def train(self, x, dy):
+        return self._train(x, dy, None)
+
+    def train_masked(self, x, dy, mask):
+        return self._train(x, dy, mask)
+
+    def infer(self, x, dy):
+        return self._step(self._arguments(False), x, dy, None)[0]
+
+    def _train(self, x, dy, mask, axis_name=None):
+        out, self.statistics = self._step(self._arguments(True, axis_name), x, dy, mask)
+        return out
+
+    def _step(self, arguments, x, dy, mask):
+        x, mask = (value if value is None else jax.device_put(value, self.device) for value in (x, mask))
+        if dy is None:
+            y, changed = _forward(*arguments, x, mask)
+            return {"y": array(y)}, changed
+        y, changed, gradients, dx = _with_gradients(*arguments, x, mask, jax.device_put(dy, self.device))
+        return {"y": array(y), "dx": array(dx)} | {f"d{name}": array(value) for name, value in gradients.items()}, changed
+
+    def train_shards(self, x, dy, sizes):
+        """`jax.vmap` with a named axis over the shards; smaller ones are padded, and the padding masked out."""
+        mask = None
+        if len(set(sizes)) > 1:
+            mask = _stack(np.ones(x.shape[:1] + (1,) * (x.ndim - 1), bool), sizes)
+        out = self._train(_stack(x, sizes), _stack(dy, sizes), mask, SHARDS)
+        unstacked = {name: np.concatenate([part[:size] for part, size in zip(out[name], sizes)]) for name in ("y", "dx")}
+        return out | unstacked
+
+    def train_jvp(self, x, x_dot, gamma_dot, beta_dot):
+        return self._tangent(True, x, x_dot, gamma_dot, beta_dot)
+
+    def infer_jvp(self, x, x_dot, gamma_dot, beta_dot):
+        return self._tangent(False, x, x_dot, gamma_dot, beta_dot)
+
+    def _tangent(self, training, x, x_dot, gamma_dot, beta_dot):
+        at = self._put({"x": x, "x_dot": x_dot})
+        dots = self._put({"gamma": gamma_dot, "beta": beta_dot})
+        return {"y_dot": array(_jvp(*self._arguments(training), at["x"], dots, at["x_dot"]))}
+
+    def train_second(self, x, dy, u_x, u_gamma, u_beta):
+        return self._second_order(True, x, dy, u_x, u_gamma, u_beta)
+
+    def infer_second(self, x, dy, u_x, u_gamma, u_beta):
+        return self._second_order(False, x, dy, u_x, u_gamma, u_beta)
+
+    def _second_order(self, training, x, dy, u_x, u_gamma, u_beta):
+        at = self._put({"x": x, "dy": dy, "u_x": u_x})
+        along = self._put({"gamma": u_gamma, "beta": u_beta})
+        d2parameters, d2x, d2dy = _second(*self._arguments(training), at["x"], at["dy"], along, at["u_x"])
+        return {"d2x": array(d2x), "d2dy": array(d2dy)} | {f"d2{name}": array(value) for name, value in d2parameters.items()}
+
+    def state(self):
+        return {name: array(value) for name, value in self.statistics.items()}
+
+
+def _stack(values, sizes):
+    """Shards of axis 0 along a new first axis, each filled up with zeros to the largest; None stays None."""
+    if values is None:
+        return None
+    stacked = np.zeros((len(sizes), max(sizes), *values.shape[1:]), values.dtype)
+    for row, part in zip(stacked, np.split(values, np.cumsum(sizes)[:-1])):
+        row[: len(part)] = part
+    return stacked

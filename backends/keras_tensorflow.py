@@ -1,0 +1,60 @@
+"""Keras on TensorFlow: eager, differentiated by `tf.GradientTape` and `tf.autodiff.ForwardAccumulator`."""
+
+import numpy as np
+import tensorflow as tf
+
+from .errors import NoGpu
+
+CONVENTIONS = {"notes": "sums run one after the other: at mean/std of 1e7 the error of the mean grows like m"}
+
+
+def version() -> str:
+    return f"tensorflow {tf.__version__}"
+
+
+def place(device: str) -> str:
+    """TensorFlow's name of "cpu" or "gpu". Errors: NoGpu."""
+    if device == "gpu" and not tf.config.list_physical_devices("GPU"):
+        raise NoGpu("tf.config.list_physical_devices('GPU') is empty")
+    return f"/{device.upper()}:0"
+
+
+def tensor(value, device):
+    with tf.device(device):
+        return tf.constant(value)
+
+
+def array(value) -> np.ndarray:
+    return np.array(value.numpy())
+
+
+def step(layer, x, mask, training, dy):
+    variables = [variable.value for variable in layer.trainable_variables]
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x, training=training, mask=mask)
+    return y, [] if dy is None else tape.gradient(y, [x, *variables], dy)
+
+
+def _pure(layer, training, x, *parameters):
+    """y, with the state left alone."""
+    state = [variable.value for variable in layer.non_trainable_variables]
+    return layer.stateless_call(parameters, state, x, training=training)[0]
+
+
+def jvp(layer, training, primals, tangents):
+    primals = [tf.convert_to_tensor(primal) for primal in primals]
+    with tf.autodiff.ForwardAccumulator(primals, tangents) as accumulator:
+        y = _pure(layer, training, *primals)
+    return accumulator.jvp(y)
+
+
+def second(layer, training, primals, dy, cotangents):
+    primals = [tf.convert_to_tensor(primal) for primal in primals]
+    with tf.GradientTape() as outer:
+        outer.watch([*primals, dy])
+        with tf.GradientTape() as inner:
+            inner.watch(primals)
+            y = _pure(layer, training, *primals)
+        first = inner.gradient(y, primals, dy)
+    return outer.gradient(first, [*primals, dy], cotangents)

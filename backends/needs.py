@@ -1,0 +1,70 @@
+"""What a case needs of an implementation, and whether the implementation declares that it has it.
+
+Pure data: the record of a case on one side, `Conventions` on the other; no framework is named.
+"""
+
+LAYOUTS = {
+    "any": lambda axes, rank: True,
+    "one": lambda axes, rank: len(axes) == 1,
+    "first": lambda axes, rank: axes == (1,),
+    "last": lambda axes, rank: axes == (rank - 1,),
+}
+
+LAYOUT_WORDS = {"one": "one channel axis only", "first": "axis 1 as the channel axis only", "last": "the last axis as the channel axis only"}
+
+# modes and input names that ask for more than training and inference
+MODES = {"renorm": "renorm", "fold": "folding", "population": "population"}
+INPUTS = {"mask": "mask", "x_dot": "jvp", "u_x": "second-order"}
+
+
+def needs(case) -> tuple[str, ...]:
+    """Names of the features that `case` asks for, in the words of `Conventions.cannot`.
+
+    case: anything with the fields of `conformance.records.Case`. Features: "rank:N", "dtype:NAME" (of x), "params:NAME",
+    "params:mixed" (another type than x), "axis:several", "decay:cumulative", "gamma-without-beta", "beta-without-gamma",
+    "memory:NAME", "mask", "jvp", "second-order", "synchronized", "renorm", "folding", "population", "errors".
+    """
+    found = [f"rank:{len(case.shape)}", f"dtype:{case.x_dtype}", f"params:{case.param_dtype}"]
+    flags = {
+        "params:mixed": case.param_dtype != case.x_dtype,
+        "axis:several": len(case.channel_axes) > 1,
+        "decay:cumulative": case.decay is None,
+        "gamma-without-beta": case.has_gamma and not case.has_beta,
+        "beta-without-gamma": case.has_beta and not case.has_gamma,
+        "errors": case.raises is not None,
+    }
+    found += [name for name, present in flags.items() if present]
+    for step in case.steps:
+        found.append(f"memory:{step.memory}")
+        found += [name for mode, name in MODES.items() if step.mode == mode]
+        found += [name for tensor, name in INPUTS.items() if tensor in step.inputs]
+        found += ["synchronized"] if step.mode == "train" and "sizes" in step.options else []
+    return tuple(dict.fromkeys(found))
+
+
+def refusal(conventions, case, device: str) -> str | None:
+    """Why an implementation does not take `case` on `device`, as one sentence; None if it does.
+
+    Folding and population cases have no layer: rank and layout do not matter to them.
+    """
+    if device not in conventions.devices:
+        return f"it runs on {_list(conventions.devices)}, not on {device}"
+    wanted = needs(case)
+    for feature in wanted:
+        if feature in conventions.cannot:
+            return conventions.cannot[feature]
+    if case.x_dtype not in conventions.dtypes:
+        return f"it takes {_list(conventions.dtypes)}, not {case.x_dtype}"
+    if {"folding", "population"} & set(wanted):
+        return None
+    rank = len(case.shape)
+    if rank not in conventions.ranks:
+        return f"it takes ranks {_list(conventions.ranks)}, not {rank}"
+    if not LAYOUTS[conventions.channel_axes](tuple(case.channel_axes), rank):
+        axes = _list(case.channel_axes)
+        return f"it takes {LAYOUT_WORDS[conventions.channel_axes]}; here x of rank {rank} has its channels on axis {axes}"
+    return None
+
+
+def _list(values) -> str:
+    return ", ".join(map(str, values))

@@ -1,0 +1,101 @@
+"""Implementations by name: the built-in ones, installed packages' (entry points), and `package.module:Name`."""
+
+import importlib
+import importlib.util
+import os
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Mapping
+
+ENTRY_POINTS = "bnconform.backends"
+
+
+class UnknownImplementation(Exception):
+    """No implementation has that name; the text says what there is."""
+
+
+class NotInstalled(Exception):
+    """The implementation's framework is not installed; the text names it."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where an implementation's class is, and what its process needs before anything is imported.
+
+    target: "package.module:Class". needs: modules that must be installed. environment: variables to set.
+    required: judged by a plain `bnconform run`.
+    """
+
+    name: str
+    target: str
+    needs: tuple[str, ...] = ()
+    environment: Mapping[str, str] = ()
+    required: bool = True
+
+    def missing(self) -> tuple[str, ...]:
+        """The needed modules that are not installed (nothing is imported to find out)."""
+        return tuple(name for name in self.needs if importlib.util.find_spec(name) is None)
+
+    def load(self) -> type:
+        """The backend's class, once its framework is there. Errors: NotInstalled, UnknownImplementation."""
+        if self.missing():
+            raise NotInstalled(f"{', '.join(self.missing())} is not installed")
+        os.environ.update(self.environment)
+        return resolve(self.target)
+
+
+def resolve(target: str) -> type:
+    """The class that "package.module:Name" names."""
+    module, _, name = target.partition(":")
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and module.split(".")[0] == error.name.split(".")[0]:
+            raise UnknownImplementation(f"no module named {error.name!r} (for {target!r})") from None
+        raise
+    try:
+        return getattr(loaded, name)
+    except AttributeError:
+        raise UnknownImplementation(f"module {module!r} has no {name!r} (for {target!r})") from None
+
+
+def _builtin(name, module, cls, needs=(), environment=(), required=True):
+    return Entry(name, f"bnconform.backends.{module}:{cls}", tuple(needs), dict(environment), required)
+
+
+def _keras(engine, module):
+    return _builtin(f"keras-{engine}", "keras_", "KerasLayer", ("keras", module), {"KERAS_BACKEND": engine})
+
+
+BUILTIN = (
+    _builtin("numpy", "numpy_", "NumpyReference"),
+    _builtin("numpy-ddof0", "numpy_", "NumpyReferenceDdof0", required=False),
+    _builtin("torch", "torch_", "TorchModule", ("torch",)),
+    _builtin("torch-functional", "torch_", "TorchFunctional", ("torch",)),
+    _keras("tensorflow", "tensorflow"),
+    _keras("jax", "jax"),
+    _keras("torch", "torch"),
+    _builtin("flax-linen", "flax_linen", "LinenLayer", ("flax", "jax")),
+    _builtin("flax-linen-two-pass", "flax_linen", "LinenTwoPass", ("flax", "jax")),
+    _builtin("flax-nnx", "flax_nnx", "NnxLayer", ("flax", "jax")),
+    _builtin("flax-nnx-two-pass", "flax_nnx", "NnxTwoPass", ("flax", "jax")),
+)
+
+
+def entries() -> dict[str, Entry]:
+    """All named implementations: built in, then installed packages'."""
+    found = {entry.name: entry for entry in BUILTIN}
+    for point in metadata.entry_points(group=ENTRY_POINTS):
+        if point.name not in found:
+            found[point.name] = Entry(point.name, point.value, required=False)
+    return found
+
+
+def entry(name: str) -> Entry:
+    """The implementation called `name`, or at "package.module:Class". Errors: UnknownImplementation."""
+    if ":" in name:
+        return Entry(name, name, required=False)
+    known = entries()
+    if name not in known:
+        raise UnknownImplementation(f"no implementation {name!r}; there are {', '.join(known)}, and package.module:Class")
+    return known[name]

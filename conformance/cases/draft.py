@@ -1,0 +1,184 @@
+"""From a few words to a case with its input tensors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from bnconform.dtypes import dtype
+
+from ..records import Case, Step
+from .bits import bell, uniform
+
+TRAIN_OUTPUTS = ("y", "batch_mean", "batch_var")
+STATE_OUTPUTS = ("running_mean", "running_var")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A case and its inputs: "gamma", "beta", "running_mean", "running_var", and "<step>.<input>"."""
+
+    case: Case
+    tensors: dict[str, np.ndarray]
+
+
+def as_dtype(values, name: str) -> np.ndarray:
+    """One rounding, to nearest even, from float64 to the named type."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(values, np.float64).astype(dtype(name))
+
+
+def channel_pattern(count: int, values) -> np.ndarray:
+    """`values` repeated over `count` channels: neighbours always differ."""
+    return np.resize(np.asarray(values, np.float64), count)
+
+
+def activations(key, shape, axes, *, mean=0.5, std=1.0, spread=(-1.0, 0.25, 1.75), widths=(1.0, 0.5, 2.0)):
+    """(x, z): x = mean + spread_c * std + std * widths_c * z with z bell-shaped, float64.
+
+    Channels differ in mean and width, so that a statistic taken over the wrong axis shows.
+    """
+    z = bell(key, shape)
+    sizes = [shape[axis] for axis in axes]
+    count = int(np.prod(sizes))
+    view = [shape[axis] if axis in axes else 1 for axis in range(len(shape))]
+    offsets = channel_pattern(count, spread).reshape(view)
+    scales = channel_pattern(count, widths).reshape(view)
+    return mean + std * offsets + std * scales * z, z
+
+
+def structured(key, z):
+    """dy that no dropped term survives: odd in x_hat, plus noise, plus a constant."""
+    return 0.5 * z * z * z + 0.25 * bell(key, z.shape) + 0.375
+
+
+DY = {
+    "structured": structured,
+    "constant": lambda key, z: np.full(z.shape, 0.75),
+    "cubic": lambda key, z: z * z * z,
+    "square": lambda key, z: z * z,
+    "linear": lambda key, z: 1.0 * z,
+    "one-hot": lambda key, z: np.where(np.arange(z.size).reshape(z.shape) == z.size // 3, 3.0, 0.0),
+    "zero": lambda key, z: np.zeros(z.shape),
+    "large": lambda key, z: 1024.0 * structured(key, z),
+    "noise": lambda key, z: bell(key, z.shape),
+}
+
+GAMMAS = {
+    "varied": (1.25, -0.75, 0.5, 2.0, -1.5),
+    "one": (1.0,),
+    "zero": (0.0, 1.5, -0.0),
+    "negative": (-1.25, -0.5, -2.0),
+    "huge": (4096.0, -3000.0, 0.001),
+}
+BETAS = {"varied": (0.375, -1.0, 0.75, 0.0), "zero": (0.0,), "large": (64.0, -96.0, 48.0)}
+
+
+def step(mode="train", *, n=None, dy="structured", memory="contiguous", edit=None, **options):
+    """Words for one step: n overrides the batch size, edit(x) changes the values before rounding."""
+    return {"mode": mode, "n": n, "dy": dy, "memory": memory, "edit": edit, "options": options}
+
+
+def draft(
+    id,
+    says,
+    clauses,
+    *,
+    shape,
+    axes=(1,),
+    eps=1e-3,
+    decay=0.9,
+    x="float32",
+    params=None,
+    state=None,
+    gamma="varied",
+    beta="varied",
+    running=((0.25, -0.5, 1.0), (0.75, 1.5, 2.5)),
+    steps=None,
+    raises=None,
+    quick=False,
+    only=None,
+    **values,
+):
+    """Build a case. `values` go to `activations`; `only` limits the compared outputs."""
+    axes = (axes,) if isinstance(axes, int) else tuple(axes)
+    params = params or x
+    state = state or params
+    count_shape = tuple(shape[axis] for axis in axes)
+    count = int(np.prod(count_shape))
+    tensors = {}
+    for name, words, table, kind in (("gamma", gamma, GAMMAS, params), ("beta", beta, BETAS, params)):
+        if words is not None:
+            pattern = table[words] if isinstance(words, str) else words
+            tensors[name] = as_dtype(channel_pattern(count, pattern).reshape(count_shape), kind)
+    if running is not None:
+        for name, pattern in zip(STATE_OUTPUTS, running):
+            tensors[name] = as_dtype(channel_pattern(count, pattern).reshape(count_shape), state)
+    records = []
+    for index, words in enumerate(steps or [step(), step("infer")]):
+        record, inputs = _draft_step(id, index, words, shape, axes, x, params, gamma, beta, running, values)
+        tensors.update({f"{index}.{name}": value for name, value in inputs.items()})
+        if only:
+            record = Step(record.mode, record.inputs, tuple(o for o in record.outputs if o in only), record.memory, record.options)
+        records.append(record)
+    case = Case(
+        id=id,
+        family=id.split("/")[0],
+        clauses=tuple(clauses.split()),
+        says=says,
+        shape=tuple(shape),
+        channel_axes=axes,
+        eps=eps,
+        decay=decay,
+        x_dtype=x,
+        param_dtype=params,
+        state_dtype=state,
+        has_gamma=gamma is not None,
+        has_beta=beta is not None,
+        has_state=running is not None,
+        steps=tuple(records),
+        raises=raises,
+        quick=quick,
+    )
+    return Draft(case, tensors)
+
+
+def _draft_step(id, index, words, shape, axes, x, params, gamma, beta, running, values):
+    shape = shape if words["n"] is None else (words["n"], *shape[1:])
+    key = f"{id}|{index}"
+    exact, z = activations(f"{key}|x", shape, axes, **values)
+    if words["edit"] is not None:
+        exact = words["edit"](exact)
+    inputs = {"x": as_dtype(exact, x)}
+    mode, options = words["mode"], dict(words["options"])
+    if mode == "population":
+        return Step(mode, ("x",), STATE_OUTPUTS, words["memory"], options), inputs
+    outputs = list(TRAIN_OUTPUTS if mode in ("train", "renorm") else ("y",))
+    if words["dy"] is not None:
+        inputs["dy"] = as_dtype(DY[words["dy"]](f"{key}|dy", z), x)
+        outputs += ["dx"] + ["dgamma"] * (gamma is not None) + ["dbeta"] * (beta is not None)
+    if running is not None:
+        outputs += STATE_OUTPUTS
+    count_shape = tuple(shape[axis] for axis in axes)
+    mask = options.pop("mask", None)
+    if mask:
+        inputs["mask"] = _mask(f"{key}|mask", shape, () if mask == "element" else axes)
+    if options.pop("jvp", False):
+        inputs["x_dot"] = as_dtype(bell(f"{key}|x_dot", shape), x)
+        outputs.append("y_dot")
+        for name, present in (("gamma_dot", gamma), ("beta_dot", beta)):
+            if present is not None:
+                inputs[name] = as_dtype(bell(f"{key}|{name}", count_shape), params)
+    if options.pop("second", False):
+        inputs["u_x"] = as_dtype(bell(f"{key}|u_x", shape), x)
+        outputs += ["d2x", "d2gamma", "d2dy"] if gamma is not None else ["d2x", "d2dy"]
+        for name, present in (("u_gamma", gamma), ("u_beta", beta)):
+            if present is not None:
+                inputs[name] = as_dtype(bell(f"{key}|{name}", count_shape), params)
+    return Step(mode, tuple(inputs), tuple(outputs), words["memory"], options), inputs
+
+
+def _mask(key, shape, axes):
+    """About 70 % true, equal for all channels of `axes`; the last entry of axis 0 all false, as padding is."""
+    keep = uniform(key, tuple(1 if axis in axes else size for axis, size in enumerate(shape))) < 0.7
+    keep[-1] = False
+    keep[0] = True
+    return keep

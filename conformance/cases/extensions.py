@@ -1,0 +1,131 @@
+"""Families: masks, synchronized, renorm, folding, errors."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .bits import bell
+from .draft import Draft, as_dtype, draft, step
+
+NCHW, NHWC, DENSE = (4, 3, 4, 5), (4, 4, 5, 3), (12, 5)
+
+
+def masks():
+    for tag, shape, axes, kind in [
+        ("dense", DENSE, 1, "position"),
+        ("nhwc", NHWC, 3, "position"),
+        ("nlc", (6, 7, 3), 2, "position"),
+        ("nchw", NCHW, 1, "position"),
+        ("element", DENSE, 1, "element"),
+    ]:
+        yield draft(
+            f"masks/{tag}",
+            "statistics over the marked values only, with padding and holes",
+            "BN-6.1 BN-6.2",
+            shape=shape,
+            axes=axes,
+            steps=[step(mask=kind, edit=lambda x: x), step("infer")],
+            quick=tag in ("dense", "nhwc"),
+            mean=3.0,
+        )
+
+
+def synchronized():
+    def drift(x):
+        """Shards with different means: the spread of the means is part of the variance."""
+        return x + 4.0 * np.arange(x.shape[0]).reshape(-1, *[1] * (x.ndim - 1)) / x.shape[0]
+
+    for tag, shape, axes, sizes in [
+        ("equal", (8, 3, 2), 1, (4, 4)),
+        ("unequal", (8, 3, 2), 1, (1, 5, 2)),
+        ("unequal-last", (8, 2, 3), 2, (1, 5, 2)),
+        ("with-empty", (8, 3, 2), 1, (3, 0, 5)),
+    ]:
+        yield draft(
+            f"synchronized/{tag}",
+            f"one batch over shards of sizes {', '.join(map(str, sizes))}",
+            "BN-6.3",
+            shape=shape,
+            axes=axes,
+            steps=[step(edit=drift, sizes=list(sizes)), step("infer")],
+            quick=tag == "unequal",
+        )
+
+
+def renorm():
+    for tag, limits in (("clipped", (1.1, 0.25)), ("open", (50.0, 50.0)), ("off", (1.0, 0.0))):
+        yield draft(
+            f"renorm/{tag}",
+            f"batch renormalization with r_max = {limits[0]}, d_max = {limits[1]}",
+            "BN-6.4",
+            shape=NCHW,
+            steps=[step("renorm", r_max=limits[0], d_max=limits[1]), step("infer")],
+            quick=tag == "clipped",
+        )
+
+
+FOLDS = [
+    ("linear", (3, 7), 0, 1, "a linear layer, weight (outputs, inputs)"),
+    ("linear-transposed", (7, 3), 1, 1, "a linear layer, weight (inputs, outputs)"),
+    ("conv", (3, 4, 3, 3), 0, 1, "a convolution, weight (outputs, inputs, h, w)"),
+    ("conv-last", (3, 3, 4, 3), 3, 1, "a convolution, weight (h, w, inputs, outputs)"),
+    ("conv-grouped", (6, 2, 3, 3), 0, 1, "a convolution of 2 groups"),
+    ("conv-transposed", (4, 3, 3, 3), 1, 1, "a transposed convolution, weight (inputs, outputs, h, w)"),
+    ("conv-transposed-grouped", (4, 3, 3, 3), 1, 2, "a transposed convolution of 2 groups, weight (inputs, outputs/2, h, w)"),
+]
+
+
+def folding():
+    for tag, shape, out_axis, groups, says in FOLDS:
+        for bias in (True, False):
+            yield _fold_case(f"folding/{tag}" + ("" if bias else "-no-bias"), says, shape, out_axis, groups, bias)
+
+
+def _fold_case(id, says, shape, out_axis, groups, bias):
+    outputs = shape[out_axis] * groups
+    base = draft(
+        id,
+        says,
+        "BN-4.2 BN-4.3",
+        shape=(1, outputs),
+        eps=0.25,
+        steps=[{"mode": "fold", "n": None, "dy": None, "memory": "contiguous", "edit": None, "options": {"out_axis": out_axis, "groups": groups}}],
+        quick=id in ("folding/conv", "folding/conv-transposed-grouped"),
+    )
+    tensors = {name: value for name, value in base.tensors.items() if name != "0.x"}
+    tensors["0.weight"] = as_dtype(bell(f"{id}|weight", shape), "float32")
+    if bias:
+        tensors["0.bias"] = as_dtype(bell(f"{id}|bias", (outputs,)), "float32")
+    record = replace(
+        base.case.steps[0], inputs=("weight", "bias") if bias else ("weight",), outputs=("weight", "bias")
+    )
+    return Draft(replace(base.case, steps=(record,)), tensors)
+
+
+def errors():
+    """What is out of the domain must raise; each case breaks one thing of an ordinary one."""
+
+    def broken(name, says, clause, *, tensors=None, steps=None, quick=False, **config):
+        base = draft(f"errors/{name}", says, f"{clause} BN-8.1", shape=DENSE, raises=clause, quick=quick, steps=steps or [step()])
+        changed = {key: edit(base.tensors[key]) for key, edit in (tensors or {}).items()}
+        return Draft(replace(base.case, **config), base.tensors | changed)
+
+    one_more = lambda a: np.concatenate([a, a[:1]])
+    yield broken("gamma-shape", "gamma has one value too many", "BN-1.5", tensors={"gamma": one_more}, quick=True)
+    yield broken("beta-one", "beta of one value is not broadcast", "BN-1.5", tensors={"beta": lambda a: a[:1]})
+    yield broken("running-shape", "running_var has one value too many", "BN-1.5", tensors={"running_var": one_more})
+    yield broken("dy-shape", "dy has a row too many", "BN-1.5", tensors={"0.dy": one_more})
+    yield broken("channel-axis", "the channel axis is not an axis of x", "BN-1.1", channel_axes=(2,))
+    yield broken("eps-negative", "eps is negative", "BN-2.4", eps=-1.0, quick=True)
+    yield broken("decay-above-one", "decay is 1.5", "BN-3.1", decay=1.5)
+    yield broken("integer-input", "x holds integers", "BN-8.2", tensors={"0.x": lambda a: np.arange(a.size).reshape(a.shape)})
+    yield broken("mask-float", "the mask is not boolean", "BN-6.1", steps=[step(mask="position")], tensors={"0.mask": lambda a: a.astype(np.float32)})
+    yield broken("renorm-limits", "r_max is below 1", "BN-6.4", steps=[step("renorm", r_max=0.5, d_max=1.0)])
+    small = {"mode": "population", "n": 5, "dy": None, "memory": "contiguous", "edit": None, "options": {"sizes": [4, 1]}}
+    yield broken("population-small", "a batch of one value has no unbiased variance", "BN-3.4", steps=[small])
+    fold = _fold_case("errors/fold-length", "seven statistics for three outputs", (3, 7), 1, 1, True)
+    weight = {"0.weight": np.ascontiguousarray(fold.tensors["0.weight"].T)}
+    yield Draft(replace(fold.case, clauses=("BN-4.3", "BN-8.1"), raises="BN-4.3"), fold.tensors | weight)
+
+
+FAMILIES = (masks, synchronized, renorm, folding, errors)

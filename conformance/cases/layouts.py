@@ -1,0 +1,57 @@
+"""Families: shapes and layouts, memory."""
+
+from .draft import draft, step
+
+# id, shape, channel axes, clauses, what it shows. (few shapes, each used by many cases: compilers compile little)
+SHAPES = [
+    ("dense", (12, 5), 1, "BN-1.2 BN-2.1 BN-2.2 BN-2.3", "dense activations, one statistic a feature"),
+    ("ncl", (6, 3, 7), 1, "BN-1.3", "channels first, one spatial axis"),
+    ("nlc", (6, 7, 3), 2, "BN-1.3", "channels last, one spatial axis"),
+    ("nchw", (4, 3, 4, 5), 1, "BN-1.3 BN-2.3", "convolution sharing: one pair (gamma, beta) a feature map"),
+    ("nhwc", (4, 4, 5, 3), 3, "BN-1.3 BN-2.3", "convolution sharing, channels last"),
+    ("ncdhw", (2, 3, 3, 4, 2), 1, "BN-1.3", "three spatial axes, channels first"),
+    ("ndhwc", (2, 3, 4, 2, 3), 4, "BN-1.3", "three spatial axes, channels last"),
+    ("rank6", (2, 3, 2, 3, 2, 2), 1, "BN-1.1 BN-1.3", "four spatial axes, channels first"),
+    ("rank6-last", (2, 2, 3, 2, 2, 3), 5, "BN-1.1 BN-1.3", "four spatial axes, channels last"),
+    ("batch-last", (3, 12), 0, "BN-1.1", "the channel axis may be the first of all"),
+    ("middle", (4, 5, 3, 2), 2, "BN-1.1 BN-1.3", "a channel axis in the middle"),
+    ("per-activation", (6, 3, 4), (1, 2), "BN-1.4", "one pair an activation, the unshared counterpart of sharing"),
+    ("per-activation-swapped", (6, 3, 4), (2, 1), "BN-1.4", "parameter axes in the order channel_axes gives"),
+    ("ambiguous-first", (4, 4, 4, 4), 1, "BN-1.1 BN-1.3", "all axes equally long: a guessed channel axis shows"),
+    ("ambiguous-last", (4, 4, 4, 4), 3, "BN-1.1 BN-1.3", "all axes equally long, channels last"),
+    ("size-collision", (8, 4, 6, 4), 1, "BN-1.1 BN-1.3", "width equals the channel count: a guess by size shows"),
+    ("one-channel", (8, 1, 3, 3), 1, "BN-1.3", "C = 1"),
+    ("channels-65", (4, 65, 3, 3), 1, "BN-1.3", "C = 65: channels past the last power of two"),
+    ("channels-65-dense", (9, 65), 1, "BN-1.2", "C = 65, dense"),
+    ("channels-65-last", (4, 3, 3, 65), 3, "BN-1.3", "C = 65, channels last"),
+    ("channels-1000", (6, 1000), 1, "BN-1.2", "C = 1000, dense: as wide as a classifier"),
+    ("one-by-one", (8, 3, 1, 1), 1, "BN-1.3 BN-1.2", "spatial size 1: m is the batch size"),
+    ("odd-plane", (2, 3, 13, 17), 1, "BN-1.3", "a plane that no vector width divides"),
+    ("odd-plane-last", (2, 13, 17, 3), 3, "BN-1.3", "the same plane, channels last"),
+    ("two", (2, 5), 1, "BN-1.2 BN-2.2", "m = 2: ddof 0 and 1 differ by a factor of two"),
+]
+
+QUICK = {"dense", "nchw", "nhwc", "ambiguous-first", "ambiguous-last", "channels-65", "per-activation", "two", "size-collision"}
+
+MEMORY = [
+    ("sliced", "every second row of a larger array"),
+    ("transposed", "axes stored in reverse order"),
+    ("channels-last", "channels innermost in memory under a channels-first shape"),
+    ("offset", "starting one element into a buffer"),
+    ("strided-last", "every second element of the innermost axis"),
+]
+
+
+def shapes():
+    for name, shape, axes, clauses, says in SHAPES:
+        yield draft(f"shapes/{name}", says, clauses, shape=shape, axes=axes, quick=name in QUICK)
+
+
+def memory():
+    for name, says in MEMORY:
+        for tag, shape in (("nchw", (4, 3, 4, 5)), ("dense", (12, 5))):
+            steps = [step(memory=name), step("infer", memory=name)]
+            yield draft(f"memory/{name}-{tag}", f"x and dy {says}", "BN-8.3", shape=shape, steps=steps, quick=tag == "nchw")
+
+
+FAMILIES = (shapes, memory)

@@ -1,0 +1,43 @@
+"""The command line. Every command's module is loaded only when it is called."""
+
+import importlib
+
+import click
+
+# name -> (module:attribute, one line of help); the modules are imported when the command is called
+COMMANDS = {
+    "list": ("bnconform.conformance.commands:list_", "Implementations and cases."),
+    "run": ("bnconform.conformance.commands:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
+    "certify": ("bnconform.conformance.certify:certify", "Prove the golden vectors again."),
+    "explain": ("bnconform.conformance.commands:explain", "A case: input, expected, clause, allowance, how to reproduce."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one only to run it."""
+
+    def list_commands(self, ctx):
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, ctx, formatter):
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bnconform")
+def main():
+    """Hold implementations of batch normalization to one definition.
+
+    Exit status: 0 all as expected, 1 a failure, 2 wrong use.
+    """
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Observation + golden values + allowances -> verdicts. Attributes first, then values.
+
+Never asks which framework it looks at: what differs between frameworks is in the conventions.
+"""
+
+import numpy as np
+from bnconform.backends.contract import Conventions
+
+from .allow import allowances, output_dtype
+from .golden import Golden
+from .records import Case, Failure, Observation, Verdict
+
+FAILURE_STATUS = {
+    "unsupported": "unsupported",
+    "raised": "crashed",
+    "died": "crashed",
+    "garbage": "crashed",
+    "timed out": "timed out",
+    "not exposed": "unsupported",
+    "missing": "fail",
+}
+
+BASIC = ("y", "batch_mean", "batch_var", "dx", "dgamma", "dbeta", "running_mean", "running_var")
+
+
+def judge(implementation: str, observation: Observation, case: Case, golden: Golden, conventions: Conventions) -> list[Verdict]:
+    """One verdict for every output of the case."""
+    if case.raises:
+        return [_judge_error(implementation, case, observation)]
+    wanted = golden.wanted(case, conventions.running_ddof)
+    allowed = allowances(case, golden.inputs(case), conventions, wanted)
+    verdicts = []
+    for output in case.outputs():
+        got = observation.outputs.get(output)
+        if got is None:
+            failure = _absence(output, observation, conventions)
+            verdicts.append(_failed(implementation, case.id, output, failure))
+            continue
+        kind = output_dtype(case, output.split(".", 1)[1], conventions)
+        found = compare(got, *wanted[output], allowed[output], kind)
+        verdicts.append(Verdict(implementation, case.id, output, **found))
+    for change in observation.changed:
+        verdicts.append(
+            Verdict(implementation, case.id, "inputs", "fail", None, "changed", f"{change} [BN-8.3]")
+        )
+    return verdicts
+
+
+def _absence(output: str, observation: Observation, conventions: Conventions) -> Failure:
+    """Why an output is not there: the failure of the run, or that the layer does not expose it."""
+    name = output.split(".", 1)[1]
+    failure = observation.failure
+    if name in BASIC and name not in conventions.exposes:
+        return Failure("not exposed", "", f"the layer does not give {name}")
+    return failure or Failure("missing", "", f"{name} was not returned")
+
+
+def _failed(implementation, case, output, failure: Failure) -> Verdict:
+    kind = failure.kind if not failure.what else f"{failure.kind}:{failure.what}"
+    return Verdict(implementation, case, output, FAILURE_STATUS[failure.kind], None, kind, failure.text)
+
+
+def _judge_error(implementation, case, observation) -> Verdict:
+    """Out of the domain: an exception is the right answer [BN-8.1]."""
+    failure = observation.failure
+    if failure is None:
+        text = f"nothing was raised, expected an error [{case.raises}]"
+        return Verdict(implementation, case.id, "error", "fail", None, "silent", text)
+    if failure.kind == "raised":
+        return Verdict(implementation, case.id, "error", "pass", None, "", f"{failure.what}: {failure.text}")
+    return _failed(implementation, case.id, "error", failure)
+
+
+def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: np.ndarray, kind: str) -> dict:
+    """Fields of a verdict for one output: got against the exact values within `allowed`.
+
+    rounded: the exact value in the output's own type (it tells where overflow to infinity is right).
+    """
+    if got.shape != rounded.shape:
+        return _fail("shape", f"shape {got.shape}, expected {rounded.shape}", rounded.size)
+    if got.dtype.name != kind:
+        return _fail(f"dtype:{got.dtype.name}", f"dtype {got.dtype.name}, expected {kind}", rounded.size)
+    if got.size == 0:
+        return {"status": "pass", "score": 0.0, "count": 0}
+    values = got.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        limit = exact.astype(got.dtype).astype(np.float64)  # infinite where the type cannot hold the exact value
+    return _compare_values(values, exact, limit, allowed)
+
+
+@np.errstate(invalid="ignore", divide="ignore", over="ignore")
+def _compare_values(values, exact, limit, allowed):
+    same = (values == limit) | (np.isnan(values) & np.isnan(exact))
+    error = np.where(same & ~np.isfinite(limit), 0.0, np.abs(values - exact))
+    error = np.where(np.isfinite(error), error, np.inf)
+    score = np.where(error == 0, 0.0, error / np.broadcast_to(allowed, error.shape))
+    score = np.where(np.isnan(score), np.inf, score)
+    worst = np.unravel_index(int(np.argmax(score)), score.shape)
+    largest = float(score[worst])
+    found = {
+        "status": "pass" if largest <= 1 else "fail",
+        "score": largest,
+        "count": int(score.size),
+        "mismatches": int(np.sum(score > 1)),
+        "worst_index": tuple(int(i) for i in worst),
+    }
+    if largest <= 1:
+        return found
+    got_odd, want_odd = ~np.isfinite(values), ~np.isfinite(limit)
+    lost = score > 1
+    kind = "nan" if np.any(lost & np.isnan(values)) else "inf" if np.any(lost & got_odd & ~want_odd) else "value"
+    message = (
+        f"{found['mismatches']} of {found['count']} values differ; worst at {found['worst_index']}: got {values[worst]:.9g}, "
+        f"expected {exact[worst]:.9g}, error {error[worst]:.3g}, allowance {np.broadcast_to(allowed, error.shape)[worst]:.3g}, "
+        f"score {largest:.3g}"
+    )
+    return found | {"kind": kind, "message": message}
+
+
+def _fail(kind, message, count):
+    return {"status": "fail", "score": None, "kind": kind, "message": message, "count": count, "mismatches": count}

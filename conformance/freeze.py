@@ -1,0 +1,146 @@
+"""Make the golden files: drafts, answered by the oracle, written and hashed.
+
+    python -m bnconform.conformance.freeze            write all families
+    python -m bnconform.conformance.freeze --check    write nothing, fail if the drafts differ from the files
+"""
+
+import hashlib
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from bnconform import oracle
+
+from .allow import output_dtype
+from .cases import drafts
+from .cases.draft import Draft
+from .golden import FOLDER, encode
+from .records import Case
+
+VERSION = "1"
+
+
+def oracle_steps(case: Case, tensors: dict) -> list[dict]:
+    """The steps of a case in the oracle's words."""
+    steps = []
+    for index, step in enumerate(case.steps):
+        words = {"mode": step.mode, **{name: tensors[f"{index}.{name}"] for name in step.inputs}}
+        if step.mode == "renorm":
+            words["renorm"] = dict(step.options)
+        if "sizes" in step.options:
+            words["shards"] = list(step.options["sizes"])
+        steps.append(words)
+    return steps
+
+
+def answer(case: Case, tensors: dict, running_ddof: int) -> dict[str, oracle.Exact]:
+    """Exact outputs of a case by name, `<step>.<output>`."""
+    if case.steps[0].mode == "fold":
+        return _answer_fold(case, tensors)
+    if case.steps[0].mode == "population":
+        sizes = case.steps[0].options["sizes"]
+        batches = np.split(tensors["0.x"], np.cumsum(sizes)[:-1])
+        return {f"0.{name}": value for name, value in oracle.population(batches, channel_axes=case.channel_axes).items()}
+    results = oracle.evaluate(
+        oracle_steps(case, tensors),
+        **{name: tensors.get(name) for name in ("gamma", "beta", "running_mean", "running_var")},
+        eps=case.eps,
+        decay=case.decay,
+        running_ddof=running_ddof,
+        channel_axes=case.channel_axes,
+    )
+    return {
+        f"{index}.{name}": result[name]
+        for index, (step, result) in enumerate(zip(case.steps, results))
+        for name in step.outputs
+    }
+
+
+def _answer_fold(case, tensors):
+    options = case.steps[0].options
+    weight, bias = oracle.fold(
+        tensors["0.weight"],
+        tensors.get("0.bias"),
+        **{name: tensors.get(name) for name in ("gamma", "beta", "running_mean", "running_var")},
+        eps=case.eps,
+        out_axis=options["out_axis"],
+        groups=options["groups"],
+        in_axis=0 if options["groups"] > 1 else None,
+    )
+    return {"0.weight": weight, "0.bias": bias}
+
+
+def golden_tensors(draft: Draft) -> dict[str, np.ndarray]:
+    """All tensors of a case as they stand in the file, by full name."""
+    case, tensors = draft.case, draft.tensors
+    parts = {f"in|{name}": value for name, value in tensors.items()}
+    if not case.raises:
+        plain = _rounded(case, answer(case, tensors, 0))
+        parts |= {f"{part}|{name}": value for (part, name), value in plain.items()}
+        if case.has_state:
+            other = _rounded(case, answer(case, tensors, 1))
+            parts |= {
+                f"{part}-ddof1|{name}": value
+                for (part, name), value in other.items()
+                if value.tobytes() != plain[part, name].tobytes()
+            }
+    return {f"{case.id}|{name}": value for name, value in parts.items()}
+
+
+def _rounded(case, exact):
+    """(part, output) -> array: "want" in the output's type, "want64" where that is narrower than float64."""
+    arrays = {}
+    for name, value in exact.items():
+        kind = output_dtype(case, name.split(".")[1])
+        arrays["want", name] = value.round(kind)
+        if kind != "float64":
+            arrays["want64", name] = value.round("float64")
+    return arrays
+
+
+def build() -> tuple[dict, dict[str, bytes]]:
+    """(manifest, file name -> bytes) of all families."""
+    families = defaultdict(dict)
+    cases = []
+    for draft in drafts():
+        families[draft.case.family] |= golden_tensors(draft)
+        cases.append(draft.case.to_json())
+    files = {f"{name}.safetensors": encode(tensors) for name, tensors in families.items()}
+    manifest = {
+        "schema": "bnconform-golden",
+        "version": VERSION,
+        "files": {
+            name: {"sha256": hashlib.sha256(blob).hexdigest(), "bytes": len(blob)} for name, blob in sorted(files.items())
+        },
+        "cases": cases,
+    }
+    return manifest, files
+
+
+def write(folder: Path = FOLDER) -> None:
+    """Write manifest and files; the manifest last, so that a broken-off run is noticed."""
+    manifest, files = build()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, blob in files.items():
+        (folder / name).write_bytes(blob)
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def main(arguments: list[str]) -> int:
+    if arguments == ["--check"]:
+        manifest, files = build()
+        text = (FOLDER / "manifest.json").read_text()
+        same = json.loads(json.dumps(manifest)) == json.loads(text)
+        print(f"{len(manifest['cases'])} cases, {sum(map(len, files.values())):,} bytes: {'equal' if same else 'DIFFERENT'}")
+        return 0 if same else 1
+    if arguments:
+        print("usage: python -m bnconform.conformance.freeze [--check]", file=sys.stderr)
+        return 2
+    write()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""The records a case passes through: Case -> Observation -> Verdict -> Explanation -> Report.
+
+Each is small and frozen, and can be written down as JSON (arrays apart) and read back.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Mapping
+
+import numpy as np
+
+STATUSES = ("pass", "fail", "deviates", "unsupported", "crashed", "timed out")
+
+MODES = ("train", "infer", "frozen", "renorm", "fold", "population")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a layer.
+
+    mode: one of MODES. inputs: names of the tensors handed over (x, dy, mask, x_dot, u_x, ...).
+    memory: how x and dy lie in memory (see `memory.py`). options: plain numbers (r_max, groups, ...).
+    outputs: names to compare.
+    """
+
+    mode: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    memory: str = "contiguous"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question, as pure data; its tensors lie in the golden files under `id`.
+
+    clauses: what SPEC.md demands here. mutants: names of the wrong implementations it must kill.
+    raises: the clause whose error is expected instead of outputs, or None.
+    quick: part of `run --quick`.
+    """
+
+    id: str
+    family: str
+    clauses: tuple[str, ...]
+    says: str
+    shape: tuple[int, ...]
+    channel_axes: tuple[int, ...]
+    eps: float
+    decay: float | None
+    x_dtype: str
+    param_dtype: str
+    state_dtype: str
+    has_gamma: bool
+    has_beta: bool
+    has_state: bool
+    steps: tuple[Step, ...]
+    mutants: tuple[str, ...] = ()
+    raises: str | None = None
+    quick: bool = False
+
+    def outputs(self):
+        """Names of everything that is compared, `<step>.<output>`."""
+        if self.raises:
+            return ("error",)
+        return tuple(f"{index}.{name}" for index, step in enumerate(self.steps) for name in step.outputs)
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict) -> "Case":
+        steps = tuple(
+            Step(s["mode"], tuple(s["inputs"]), tuple(s["outputs"]), s["memory"], s["options"]) for s in data["steps"]
+        )
+        tuples = {key: tuple(data[key]) for key in ("clauses", "shape", "channel_axes", "mutants")}
+        return cls(**{**data, **tuples, "steps": steps})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an implementation gave no output: kind "raised", "died", "timed out", "unsupported" or "garbage"."""
+
+    kind: str
+    what: str
+    text: str = ""
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What an implementation gave for a case: arrays by output name, inputs it changed, how it failed."""
+
+    case: str
+    outputs: Mapping[str, np.ndarray]
+    changed: tuple[str, ...] = ()
+    failure: Failure | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement of one output.
+
+    score: largest error / allowance (at most 1 passes), None where nothing was measured.
+    kind: what is wrong in a word: "value", "nan", "inf", "shape", "dtype", "missing", "changed",
+    "raised:ValueError", "died:SIGSEGV", ...; "" for a pass.
+    """
+
+    implementation: str
+    case: str
+    output: str
+    status: str
+    score: float | None = None
+    kind: str = ""
+    message: str = ""
+    mismatches: int = 0
+    count: int = 0
+    worst_index: tuple[int, ...] | None = None
+    bias_score: float | None = None
+    diagnosis: str | None = None
+    reference: str | None = None
+
+    def to_json(self) -> dict:
+        return {**asdict(self), "score": _number(self.score), "bias_score": _number(self.bias_score)}
+
+
+def _number(value):
+    """JSON has no infinity: an unbounded score is written as the string "inf"."""
+    if value is not None and not np.isfinite(value):
+        return "inf"
+    return value

@@ -1,0 +1,99 @@
+"""Judged implementations -> the report: JSON, tables of words, HTML, JUnit."""
+
+import json
+import os
+import tempfile
+from collections import Counter, defaultdict
+from dataclasses import asdict
+from pathlib import Path
+
+import bnconform
+
+from .records import STATUSES, Case
+from .run import Judged, machine
+
+SCHEMA = "bnconform-report/1"
+
+
+def summarize(judged: Judged) -> dict:
+    """Counts of outputs by status, number of cases, largest passing score."""
+    counts = Counter(verdict.status for verdict in judged.verdicts)
+    scores = [v.score for v in judged.verdicts if v.status == "pass" and v.score is not None]
+    return {
+        **{status: counts[status] for status in STATUSES},
+        "outputs": len(judged.verdicts),
+        "cases": len({verdict.case for verdict in judged.verdicts}),
+        "worst_passing_score": max(scores, default=None),
+        "verdict": verdict_of(judged, counts),
+    }
+
+
+def verdict_of(judged: Judged, counts: Counter) -> str:
+    """One word for the table: "conforms", "conforms, with known differences", "FAILS", "not installed"."""
+    if judged.hello.problem == "NotInstalled":
+        return "not installed"
+    if judged.hello.problem:
+        return "cannot be loaded"
+    if counts["fail"] + counts["crashed"] + counts["timed out"]:
+        return "FAILS"
+    if not counts["pass"]:
+        return "nothing passed"
+    return "conforms, with known differences" if counts["deviates"] else "conforms"
+
+
+def exit_status(results: list[Judged], named: bool) -> int:
+    """0 if all is as expected. A missing framework counts only if it was asked for by name; nothing judged is a failure."""
+    verdicts = [summarize(judged)["verdict"] for judged in results]
+    bad = {"FAILS", "cannot be loaded", "nothing passed"} | ({"not installed"} if named else set())
+    return 1 if bad & set(verdicts) or set(verdicts) <= {"not installed"} else 0
+
+
+def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
+    """The report as plain data (`schema`, `implementations`, `results`)."""
+    return {
+        "schema": SCHEMA,
+        "suite": {"version": bnconform.__version__, "golden": golden.hash, "cases": len(cases)},
+        "machine": machine(),
+        "implementations": [
+            {
+                "name": judged.name,
+                "version": judged.version,
+                "device": judged.device,
+                "problem": judged.hello.text,
+                "conventions": judged.hello.conventions and asdict(judged.hello.conventions),
+                "summary": summarize(judged),
+                "seconds": {key: round(value, 3) for key, value in judged.seconds.items()},
+            }
+            for judged in results
+        ],
+        "results": [verdict.to_json() for judged in results for verdict in judged.verdicts],
+    }
+
+
+def reasons(judged: Judged, status: str) -> list[tuple[str, int, list[str]]]:
+    """Why outputs have that status: (reason, number of outputs, the cases), the commonest first."""
+    groups = defaultdict(list)
+    for verdict in judged.verdicts:
+        if verdict.status == status:
+            groups[verdict.message].append(verdict.case)
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [(reason, len(found), list(dict.fromkeys(found))) for reason, found in ordered]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """All of the file or none of it: a broken-off write leaves what was there."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent or ".", prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_json(path: Path, report: dict) -> None:
+    """The report as JSON (no NaN or infinity in it: scores without bound are the string "inf")."""
+    write_atomically(path, json.dumps(report, indent=1, allow_nan=False) + "\n")
