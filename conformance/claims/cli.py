@@ -23,6 +23,12 @@ NEEDS = {"torch": "torch", "sklearn": "scikit-learn", "matplotlib": "matplotlib"
 COLOR = {HOLDS: "green", CONDITIONS: "yellow", FAILS: "red"}
 
 
+class WrongUse(click.ClickException):
+    """A wrong name or path: one line, without the usage, and status 2."""
+
+    exit_code = 2
+
+
 @click.command("claims")
 @click.argument("name", required=False)
 @click.option("--all", "everything", is_flag=True, help="Measure all claims and write one page and claims.json.")
@@ -44,9 +50,9 @@ def claims(name: str | None, everything: bool, listing: bool, quick: bool, data:
     console = Console()
     _require_libraries()
     if name is not None and name not in registry.names():
-        raise click.UsageError(f"no claim {name!r}; bnconform claims lists them")
+        raise WrongUse(f"no claim {name!r}; bnconform claims lists them")
     if name is not None and everything:
-        raise click.UsageError("either NAME or --all, not both")
+        raise WrongUse("either NAME or --all, not both")
     if listing or (name is None and not everything):
         _list(console)
         return
@@ -68,7 +74,7 @@ def claims(name: str | None, everything: bool, listing: bool, quick: bool, data:
 def _require_libraries() -> None:
     missing = [pip for module, pip in NEEDS.items() if importlib.util.find_spec(module) is None]
     if missing:
-        raise click.UsageError(f"the claims need {', '.join(missing)}: pip install 'bnconform[claims]'")
+        raise WrongUse(f"the claims need {', '.join(missing)}: pip install 'bnconform[claims]'")
 
 
 def _check_device(device: str) -> None:
@@ -78,9 +84,9 @@ def _check_device(device: str) -> None:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise click.UsageError(f"device {device!r} cannot be used: {reason}") from None
+        raise WrongUse(f"device {device!r} cannot be used: {reason}") from None
     if torch.device(device).type not in ("cpu", "cuda"):
-        raise click.UsageError(f"device {device!r}: expected cpu, cuda or cuda:N")
+        raise WrongUse(f"device {device!r}: expected cpu, cuda or cuda:N")
 
 
 def _images(data: str, quick: bool) -> Any:
@@ -90,7 +96,7 @@ def _images(data: str, quick: bool) -> Any:
     try:
         return load(name, path or None, quick=quick)
     except DataError as error:
-        raise click.UsageError(str(error)) from None
+        raise WrongUse(str(error)) from None
 
 
 def _writable(out: Path) -> None:
@@ -98,9 +104,9 @@ def _writable(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise click.UsageError(f"cannot write to {out}: {error.strerror or error}") from None
+        raise WrongUse(f"cannot write to {out}: {error.strerror or error}") from None
     if not os.access(out, os.W_OK | os.X_OK):
-        raise click.UsageError(f"cannot write to {out}: permission denied")
+        raise WrongUse(f"cannot write to {out}: permission denied")
 
 
 def _measure(console: Console, selected: Sequence[str], images: Any, **how: Any) -> list[Result]:
