@@ -14,7 +14,9 @@ pytest.importorskip("matplotlib")
 
 from click.testing import CliRunner  # noqa: E402
 
-from bnconform.conformance.claims import cli, registry  # noqa: E402
+from bnconform.conformance.claims import cli, pool, registry  # noqa: E402
+from bnconform.conformance.claims.data import load  # noqa: E402
+from bnconform.conformance.claims.run import execute  # noqa: E402
 
 TWO = ("neuron-histogram", "keras-lines")
 
@@ -58,14 +60,23 @@ def test_one_claim_is_measured_and_drawn(run, tmp_path):
 
 def test_all_writes_the_same_page_and_numbers_twice(run, tmp_path, two_small_claims):
     for out in ("a", "b"):
-        result = run("--all", "--quick", "--out", out)
+        result = run("--all", "--quick", "--jobs", "1", "--out", out)
         assert result.exit_code == 0, result.output
     for name in ("claims.html", "claims.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_two_processes_give_the_numbers_of_one():
+    images, how = load(), {"quick": True, "seed": 0, "device": "cpu"}
+    together = {r.claim.name: r for r in pool.execute_all(("keras-lines", "redundant-bias"), images, 2, **how)}
+    for name, result in together.items():
+        alone = execute(registry.load(name), images, **how)
+        assert (alone.as_dict(), alone.figure) == (result.as_dict(), result.figure)
+    assert len(together) == 2
+
+
 def test_page_is_self_contained_and_holds_every_verdict(run, tmp_path, two_small_claims):
-    run("--all", "--quick", "--out", "a")
+    run("--all", "--quick", "--jobs", "1", "--out", "a")
     page = (tmp_path / "a" / "claims.html").read_text()
     record = json.loads((tmp_path / "a" / "claims.json").read_text())
     assert record["schema"] == "bnconform.claims/1" and [c["name"] for c in record["claims"]] == list(TWO)
@@ -76,8 +87,8 @@ def test_page_is_self_contained_and_holds_every_verdict(run, tmp_path, two_small
 
 
 def test_seed_changes_the_numbers(run, tmp_path, two_small_claims):
-    run("--all", "--quick", "--out", "a")
-    run("--all", "--quick", "--out", "b", "--seed", "1")
+    run("--all", "--quick", "--jobs", "1", "--out", "a")
+    run("--all", "--quick", "--jobs", "1", "--out", "b", "--seed", "1")
     a, b = (json.loads((tmp_path / d / "claims.json").read_text())["claims"][0]["numbers"]["none"]["value"] for d in "ab")
     assert a != b
 

@@ -7,7 +7,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from . import registry
 from .record import CONDITIONS, FAILS, HOLDS, Number, Result
 
 NEEDS = {"torch": "torch", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
+COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 COLOR = {HOLDS: "green", CONDITIONS: "yellow", FAILS: "red"}
 
 
@@ -39,9 +40,11 @@ class WrongUse(click.ClickException):
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("claims-report"),
               show_default=True, help="Folder for the page, claims.json and figures.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True,
+              help="Claims measured at once by --all, each in a process with one thread; 1 shows each one's progress.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1: where networks are trained.")
 def claims(name: str | None, everything: bool, listing: bool, quick: bool, data: str, out: Path, seed: int,
-           device: str) -> None:
+           jobs: int, device: str) -> None:
     """Textbook claims about batch normalization, measured.
 
     Without NAME the claims are listed; with NAME that one is measured. The exit status is 0 whatever the verdicts are: a
@@ -58,17 +61,18 @@ def claims(name: str | None, everything: bool, listing: bool, quick: bool, data:
         return
     _check_device(device)
     images = _images(data, quick)
-    selected = registry.names() if everything else (name,)
     _writable(out)
-    results = _measure(console, selected, images, quick=quick, seed=seed, device=device)
-    facts = {"quick": quick, "seed": seed, "device": device, "data": images.name, **_versions()}
+    how = {"quick": quick, "seed": seed, "device": device}
     if everything:
-        _write_all(console, results, facts, out)
-    else:
-        _show(console, results[0])
-        figure = out / f"{name}.svg"
-        figure.write_text(results[0].figure, encoding="utf-8")
-        console.print(f"figure: {figure}", soft_wrap=True)
+        results = _measure_all(console, images, jobs, **how)
+        _write_all(console, results, {**how, "data": images.name, **_versions()}, out)
+        return
+    with Progress(*COLUMNS, console=console, transient=True) as bars:
+        result = _measure_one(bars, name, images, **how)
+    _show(console, result)
+    figure = out / f"{name}.svg"
+    figure.write_text(result.figure, encoding="utf-8")
+    console.print(f"figure: {figure}", soft_wrap=True)
 
 
 def _require_libraries() -> None:
@@ -109,22 +113,27 @@ def _writable(out: Path) -> None:
         raise WrongUse(f"cannot write to {out}: permission denied")
 
 
-def _measure(console: Console, selected: Sequence[str], images: Any, **how: Any) -> list[Result]:
+def _measure_one(bars: Progress, name: str, images: Any, **how: Any) -> Result:
     from .run import execute
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    results = []
-    with Progress(*columns, console=console, transient=True) as bars:
-        total = bars.add_task("claims", total=len(selected)) if len(selected) > 1 else None
-        for name in selected:
-            claim = registry.load(name)
-            result = execute(claim, images, progress=lambda items, what, name=name: _bar(bars, items, f"{name}: {what}"),
-                             **how)
+    return execute(registry.load(name), images, progress=lambda items, what: _bar(bars, items, f"{name}: {what}"), **how)
+
+
+def _measure_all(console: Console, images: Any, jobs: int, **how: Any) -> list[Result]:
+    from .pool import execute_all
+
+    order, results = registry.names(), []
+    with Progress(*COLUMNS, console=console, transient=True) as bars:
+        total = bars.add_task("claims", total=len(order))
+        if jobs > 1:
+            coming = execute_all(order, images, jobs, **how)
+        else:
+            coming = (_measure_one(bars, name, images, **how) for name in order)
+        for result in coming:
             results.append(result)
-            if total is not None:
-                bars.advance(total)
-                console.print(f"[{COLOR[result.verdict]}]{result.verdict:>20}[/]  {claim.name}: {claim.title}")
-    return results
+            bars.advance(total)
+            console.print(f"[{COLOR[result.verdict]}]{result.verdict:>20}[/]  {result.claim.name}", soft_wrap=True)
+    return sorted(results, key=lambda result: order.index(result.claim.name))
 
 
 def _bar(bars: Progress, items: Sequence[Any], what: str) -> Iterator[Any]:
@@ -186,10 +195,9 @@ def _show(console: Console, result: Result) -> None:
     console.print(f"\nverdict: [bold {COLOR[result.verdict]}]{result.verdict}[/]")
 
 
-def _write_all(console: Console, results: Iterable[Result], facts: dict[str, Any], out: Path) -> None:
+def _write_all(console: Console, results: Sequence[Result], facts: dict[str, Any], out: Path) -> None:
     from .page import render
 
-    results = list(results)
     record = {"schema": "bnconform.claims/1", **facts, "claims": [r.as_dict() for r in results]}
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     (out / "claims.json").write_text(text, encoding="utf-8")
