@@ -1,8 +1,11 @@
 """Claims as records: every one can be refuted, runs, repeats itself, and is drawn."""
 
 import dataclasses
+import doctest
 import functools
+import importlib
 import math
+import pkgutil
 
 import pytest
 
@@ -12,6 +15,7 @@ pytest.importorskip("matplotlib")
 
 import numpy as np  # noqa: E402
 
+from bnconform.conformance import claims  # noqa: E402
 from bnconform.conformance.claims import committee_theory, registry  # noqa: E402
 from bnconform.conformance.claims.data import Images  # noqa: E402
 from bnconform.conformance.claims.record import (CONDITIONS, FAILS, HOLDS, Check, Claim, Number, judge,  # noqa: E402
@@ -89,6 +93,12 @@ def test_every_check_fails_on_numbers_that_are_not_numbers(name):
     nan = {key: dataclasses.replace(n, value=math.nan, low=math.nan, high=math.nan) for key, n in result.numbers.items()}
     passed = [check.text for check in claim.checks if check.test(nan)]
     assert not passed
+
+
+@pytest.mark.parametrize("name", [m.name for m in pkgutil.iter_modules(claims.__path__) if m.name != "__main__"])
+def test_claims_docstring_examples_hold(name):
+    failed, _ = doctest.testmod(importlib.import_module(f"{claims.__name__}.{name}"))
+    assert failed == 0
 
 
 def _claim(**change):

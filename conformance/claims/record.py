@@ -46,8 +46,9 @@ class Number:
     def of(cls, label: str, samples: Sequence[float], unit: str = "") -> Number:
         """Mean of independent samples with Student's t interval.
 
-        >>> Number.of("x", [1.0, 2.0, 3.0])
-        Number(label='x', value=2.0, low=-0.48413771175032943, high=4.484137711750329, n=3, unit='')
+        >>> number = Number.of("x", [1.0, 2.0, 3.0])
+        >>> number.value, round(number.low, 3), round(number.high, 3)
+        (2.0, -0.484, 4.484)
         """
         from scipy import stats
 
