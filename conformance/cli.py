@@ -10,6 +10,7 @@ COMMANDS = {
     "run": ("bnconform.conformance.commands:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
     "certify": ("bnconform.conformance.certify:certify", "Prove the golden vectors again."),
     "explain": ("bnconform.conformance.commands:explain", "A case: input, expected, clause, allowance, how to reproduce."),
+    "claims": ("bnconform.conformance.claims.cli:claims", "Textbook claims about batch normalization, measured, with figures."),
 }
 
 
