@@ -69,7 +69,7 @@ class Conventions:
     running_ddof: ddof of the variance blended into running_var [BN-3.3].
     decay_meaning: "old" if the user's number weighs the old state, "new" if the new batch;
     decay_name: what the framework calls it; default_eps, default_decay (as weight of the old state).
-    variance: "two-pass"; "welford" for updated or merged moments; or "one-pass" for E[x²] - E[x]², clamped at zero or
+    variance: "two-pass"; "welford" for updated, merged or corrected moments; or "one-pass" for E[x²] - E[x]², clamped at zero or
     not ("one-pass-clamped").
     reduction: how error grows in a sum: "pairwise" (blocked or tree) or "sequential".
     compute: dtype of the arithmetic for each dtype of x.
