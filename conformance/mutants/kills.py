@@ -67,7 +67,7 @@ def _short(score):
 
 
 def broken_rules(kills: Kills, cases) -> list[str]:
-    """cases: Case by id. Sentences on what the suite must hold and does not: every mutant killed in full and in quick, clearly; every case kills."""
+    """Sentences on what does not hold: each mutant killed in full, clearly, and in quick; each case (by id) kills."""
     quick = {name for name, case in cases.items() if case.quick}
     lines = []
     for name in kills.matrix:
