@@ -11,6 +11,7 @@ COMMANDS = {
     "certify": ("bnconform.conformance.certify:certify", "Prove the golden vectors again."),
     "mutants": ("bnconform.conformance.mutants.cli:mutants", "Wrong implementations, and which cases kill them."),
     "explain": ("bnconform.conformance.commands:explain", "A case: input, expected, clause, allowance, how to reproduce."),
+    "claims": ("bnconform.conformance.claims.cli:claims", "Textbook claims about batch normalization, measured, with figures."),
 }
 
 

@@ -67,12 +67,12 @@ def batch_allowance(x, layout: Layout, numerics: Numerics, mask=None) -> _Channe
 def _relative_error_of_r(channel, eps, u):
     """Largest relative error of 1/sqrt(var + eps) over the variances that the allowance admits.
 
-    Half the relative error of var + eps where that is small. A one-pass variance may lose every digit: then r is bounded by
-    1/sqrt(eps) alone, as for a variance clamped at zero, not by the linear term.
+    A variance that is too large costs at most half its relative error. One that is too small costs about the same where the error
+    is small; a one-pass variance may lose every digit, and then 1/sqrt(eps), as for a variance clamped at zero, is the bound.
     """
     exact, error = channel.var + eps, channel.var_error + u * eps
     lowest = np.maximum(exact - error, eps * (1 - u))
-    return np.minimum(np.sqrt(exact / lowest) - 1, 1e30)
+    return np.minimum(np.maximum(0.5 * error / exact, np.sqrt(exact / lowest) - 1), 1e30)
 
 
 class _Normalized:
@@ -85,7 +85,7 @@ class _Normalized:
         self.r, self.gamma = layout.expand(r), layout.expand(gamma)
         self.abs_hat = np.abs(self.x_hat)
         self.spread = np.abs(x) + np.abs(layout.expand(channel.mean))
-        self.rho = layout.expand(np.maximum(_relative_error_of_r(channel, eps, self.u), 0.5 * self.u) + 2.5 * self.u)
+        self.rho = layout.expand(_relative_error_of_r(channel, eps, self.u) + 2.5 * self.u)
         self.hat_error = (
             (1 + self.rho) * self.r * (layout.expand(channel.mean_error) + self.u * self.spread)
             + self.abs_hat * (self.rho + 2 * self.u)
