@@ -4,6 +4,7 @@ Never asks which framework it looks at: what differs between frameworks is in th
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from bnconform.backends.contract import Conventions
@@ -30,14 +31,37 @@ STRICT = {"variance": "two-pass", "reduction": "pairwise"}
 BASIC = ("y", "batch_mean", "batch_var", "dx", "dgamma", "dbeta", "running_mean", "running_var")
 
 
-def judge(implementation: str, observation: Observation, case: Case, golden: Golden, conventions: Conventions) -> list[Verdict]:
-    """One verdict for every output of the case."""
-    if case.raises:
-        return [_judge_error(implementation, case, observation)]
-    wanted = golden.wanted(case, conventions.running_ddof)
-    inputs = golden.inputs(case)
+class Expectation(NamedTuple):
+    """What is expected of a case, by output name; the same for everybody who declares the same conventions.
+
+    wanted: (rounded, exact) arrays. allowed: allowances of the declared arithmetic. strict: those every implementation is graded by.
+    """
+
+    wanted: dict
+    allowed: dict
+    strict: dict
+
+
+def expectation(case: Case, golden: Golden, conventions: Conventions) -> Expectation:
+    """Golden values and allowances of a case under `conventions`."""
+    wanted, inputs = golden.wanted(case, conventions.running_ddof), golden.inputs(case)
     allowed = allowances(case, inputs, conventions, wanted)
     strict = allowances(case, inputs, replace(conventions, **STRICT), wanted) if _declares(conventions) else allowed
+    return Expectation(wanted, allowed, strict)
+
+
+def judge(
+    implementation: str,
+    observation: Observation,
+    case: Case,
+    golden: Golden,
+    conventions: Conventions,
+    expected: Expectation | None = None,
+) -> list[Verdict]:
+    """One verdict for every output of the case. expected: `expectation` of the case, where it is at hand."""
+    if case.raises:
+        return [_judge_error(implementation, case, observation)]
+    wanted, allowed, strict = expected or expectation(case, golden, conventions)
     verdicts = []
     for output in case.outputs():
         got = observation.outputs.get(output)
@@ -48,7 +72,8 @@ def judge(implementation: str, observation: Observation, case: Case, golden: Gol
         kind = output_dtype(case, output.split(".", 1)[1], conventions)
         found = compare(got, *wanted[output], allowed[output], kind)
         if found["score"] is not None:
-            found["strict_score"] = compare(got, *wanted[output], strict[output], kind)["score"]
+            graded = found if strict is allowed else compare(got, *wanted[output], strict[output], kind)
+            found["strict_score"] = graded["score"]
         verdicts.append(Verdict(implementation, case.id, output, **found))
     for change in observation.changed:
         verdicts.append(

@@ -8,13 +8,14 @@ names are `<case>|<part>|<name>`: part "in" for inputs ("gamma", "0.x"), "want" 
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 from bnconform.dtypes import dtype
 
+from .mutants.kills import Kills
 from .records import Case
 
 FOLDER = Path(__file__).parent / "golden" / "v1"
@@ -78,8 +79,10 @@ class Golden:
 
     @cached_property
     def cases(self) -> dict[str, Case]:
-        """All cases by id, in the order of the manifest."""
-        return {data["id"]: Case.from_json(data) for data in self.manifest["cases"]}
+        """All cases by id, in the order of the manifest, with the mutants each must kill."""
+        kills = Kills.load()
+        cases = (Case.from_json(data) for data in self.manifest["cases"])
+        return {case.id: replace(case, mutants=kills.telling(case.id)) for case in cases}
 
     @property
     def hash(self) -> str:
