@@ -94,6 +94,12 @@ def test_right_variant_passes_the_suite(name):
             assert not lost
 
 
+@pytest.mark.parametrize("id", sorted(id for id, case in GOLDEN.cases.items() if case.family == "nonfinite"))
+def test_allowance_exists_where_the_value_is_finite(id):
+    lost = [f"{v.output} {v.message}" for v in judged(FAIR[0], id) if v.status != "pass"]
+    assert not lost
+
+
 def test_sum_of_errors_finds_a_bias_below_every_allowance():
     exact_values = np.linspace(1.0, 2.0, 4000)
     allowed = Allowance(np.full(4000, 1e-3), np.full(4000, 1e-3), np.zeros(1))
