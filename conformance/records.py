@@ -87,13 +87,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Observation:
-    """What an implementation gave for a case: arrays by output name, inputs it changed, how it failed."""
+    """What an implementation gave for a case: arrays by output name, inputs it changed, how it failed.
+
+    seconds: spent in the backend; compiling: of these, what it says it spent compiling.
+    """
 
     case: str
     outputs: Mapping[str, np.ndarray]
     changed: tuple[str, ...] = ()
     failure: Failure | None = None
     seconds: float = 0.0
+    compiling: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,12 @@ class Verdict:
 
     def to_json(self) -> dict:
         return {**asdict(self), "score": _number(self.score), "bias_score": _number(self.bias_score)}
+
+    @classmethod
+    def from_json(cls, data: dict) -> "Verdict":
+        """Inverse of `to_json`."""
+        convert = {"score": float, "bias_score": float, "worst_index": tuple}
+        return cls(**{key: convert[key](value) if key in convert and value is not None else value for key, value in data.items()})
 
 
 def _number(value):
