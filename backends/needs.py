@@ -22,7 +22,7 @@ def needs(case) -> tuple[str, ...]:
 
     case: anything with the fields of `conformance.records.Case`. Features: "rank:N", "dtype:NAME" (of x), "params:NAME",
     "params:mixed" (another type than x), "axis:several", "decay:cumulative", "gamma-without-beta", "beta-without-gamma",
-    "memory:NAME", "mask", "jvp", "second-order", "synchronized", "renorm", "folding", "population".
+    "memory:NAME", "mask", "jvp", "second-order", "synchronized", "renorm", "folding", "population", "errors".
     """
     found = [f"rank:{len(case.shape)}", f"dtype:{case.x_dtype}", f"params:{case.param_dtype}"]
     flags = {
@@ -31,6 +31,7 @@ def needs(case) -> tuple[str, ...]:
         "decay:cumulative": case.decay is None,
         "gamma-without-beta": case.has_gamma and not case.has_beta,
         "beta-without-gamma": case.has_beta and not case.has_gamma,
+        "errors": case.raises is not None,
     }
     found += [name for name, present in flags.items() if present]
     for step in case.steps:

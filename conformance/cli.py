@@ -8,6 +8,7 @@ import click
 COMMANDS = {
     "list": ("bnconform.conformance.commands:list_", "Implementations and cases."),
     "run": ("bnconform.conformance.commands:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
+    "certify": ("bnconform.conformance.certify:certify", "Prove the golden vectors again."),
     "explain": ("bnconform.conformance.commands:explain", "A case: input, expected, clause, allowance, how to reproduce."),
 }
 
