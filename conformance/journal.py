@@ -38,7 +38,7 @@ class Plan:
     """What a journal is the journal of. Two with equal plans (but for the shard) belong to one run.
 
     suite, golden: version and hash of what judges. cases: ids of all shards, in order. known: SHA-256 of the files of known
-    differences. shard: (i, n), 1 <= i <= n.
+    differences. shard: (i, n), 1 <= i <= n. named: whether the implementations were asked for by name.
     """
 
     suite: str
@@ -50,6 +50,7 @@ class Plan:
     memory: float = 8.0
     known: tuple[str, ...] = ()
     shard: tuple[int, int] = (1, 1)
+    named: bool = True
 
     @classmethod
     def from_json(cls, fields: dict) -> "Plan":
@@ -179,7 +180,8 @@ class Journal:
             total.update(result.seconds)
         return dict(total)
 
-    def __len__(self) -> int:
+    def count(self) -> int:
+        """Results it has."""
         return sum(map(len, self.results.values()))
 
     def close(self) -> None:

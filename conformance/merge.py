@@ -1,8 +1,10 @@
 """`bnconform merge`: the journals of all shards of a run -> the report of the whole run."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import bnconform
 import click
 
 from .golden import Golden
@@ -52,15 +54,17 @@ def _check_shards(parts):
 @click.option("--junit", "junit_path", help="Write the results as JUnit XML.")
 def command(parts, json_path, html_path, junit_path):
     """The journals of all shards of a run, put together to the report of the whole run."""
-    from .commands import WRONG_USE, conclude, refuse, writable
+    from .commands import WRONG_USE, conclude, console, refuse, writable
 
     try:
         paths = [writable(path) for path in (json_path, html_path, junit_path)]
         journal = merge(list(parts))
         golden = Golden()
-        if journal.plan.golden != golden.hash:
-            raise JournalError(f"the parts were judged by golden vectors {journal.plan.golden[:16]}…, here are {golden.hash[:16]}…")
+        here = replace(journal.plan, suite=bnconform.__version__, golden=golden.hash)
+        difference = here.difference(journal.plan)
+        if difference:
+            raise JournalError(f"the parts were judged by another suite than this one: {difference}")
     except WRONG_USE as error:
         refuse(error)
     results = [judged_of(journal, name) for name in journal.plan.implementations]
-    conclude(results, [golden.cases[case] for case in journal.plan.cases], golden, paths, named=True)
+    sys.exit(conclude(console(), results, journal, golden, paths))

@@ -42,7 +42,7 @@ class Options:
     golden: Golden = field(default_factory=Golden)
 
 
-def plan(implementations: list[str], cases: list[Case], options: Options) -> Plan:
+def plan(implementations: list[str], cases: list[Case], options: Options, named: bool = True) -> Plan:
     """What a run is to judge, as its journal says it."""
     return Plan(
         suite=bnconform.__version__,
@@ -54,6 +54,7 @@ def plan(implementations: list[str], cases: list[Case], options: Options) -> Pla
         memory=options.memory,
         known=tuple(hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in options.known),
         shard=options.shard,
+        named=named,
     )
 
 
@@ -103,7 +104,8 @@ def run(implementations: list[str], cases: list[Case], options: Options, listene
 
     journal: takes the results as they come; what it already has is not judged again. It is closed at the end.
     """
-    journal = journal or Journal(plan(implementations, cases, options))
+    if journal is None:
+        journal = Journal(plan(implementations, cases, options))
     known = {name: known_for(name, options) for name in implementations}
     stop = threading.Event()
     try:
