@@ -37,7 +37,7 @@ class JournalFull(JournalError):
 class Plan:
     """What a journal is the journal of. Two with equal plans (but for the shard) belong to one run.
 
-    suite, golden: version and hash of what judges. cases: ids of all shards, in order. known: SHA-256 of the files of known
+    suite, golden: version and hash of what judges. cases: ids of all shards, in order. known: SHA-256 of each file of known
     differences. shard: (i, n), 1 <= i <= n. named: whether the implementations were asked for by name.
     """
 
@@ -107,7 +107,7 @@ class Journal:
 
     def __init__(self, plan: Plan):
         self.plan, self.hellos, self.results = plan, {}, {name: {} for name in plan.implementations}
-        self.path = self.file = None
+        self.path = self.file = self.broken = None
         self.lock, self.synced = threading.Lock(), 0.0
 
     @classmethod
@@ -166,8 +166,8 @@ class Journal:
 
     def put(self, implementation: str, result: Result) -> None:
         """Keep the result of a case. Errors: JournalFull."""
-        self.results[implementation][result.case] = result
         self._write({"implementation": implementation, "result": result.to_json()})
+        self.results[implementation][result.case] = result  # after it was written: what is counted is on disk
 
     def missing(self, implementation: str) -> list[str]:
         """Ids of the shard's cases that have no result yet."""
@@ -203,6 +203,8 @@ class Journal:
     def _write(self, record):
         """One whole line or none: what a full disk took of it is taken back."""
         with self.lock:
+            if self.broken:
+                raise JournalFull(self.broken)
             if self.file is None:
                 return
             line = memoryview(_line(record))
@@ -215,8 +217,8 @@ class Journal:
                     self.synced = time.monotonic()
             except OSError as error:
                 os.ftruncate(self.file, end)
-                self.close()
-                raise JournalFull(f"cannot write the journal {self.path}: {error.strerror}") from None
+                self.broken = f"cannot write the journal {self.path}: {error.strerror}"
+                raise JournalFull(self.broken) from None
 
 
 def _line(record) -> bytes:

@@ -14,6 +14,8 @@ from .run import judged_of
 
 def merge(paths: list[Path]) -> Journal:
     """One journal out of those of all shards, in memory. Errors: JournalError, where they are not one whole run."""
+    if len(set(paths)) < len(paths):
+        raise JournalError(f"{max(paths, key=paths.count)} is named twice: its results overlap")
     parts = {path: Journal.read(path)[0] for path in paths}
     first_path, first = next(iter(parts.items()))
     _check_shards(parts)
@@ -35,8 +37,10 @@ def merge(paths: list[Path]) -> Journal:
 
 
 def _check_shards(parts):
-    """Every shard once."""
-    seen = {}
+    """Every shard once, of one number of shards."""
+    seen, numbers = {}, {part.plan.shard[1] for part in parts.values()}
+    if len(numbers) > 1:
+        raise JournalError(f"the parts are of {' and '.join(map(str, sorted(numbers)))} shards, expected one number")
     for path, part in parts.items():
         number, of = part.plan.shard
         if number in seen:

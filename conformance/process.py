@@ -189,13 +189,14 @@ class Worker:
         return self._last_words()
 
     def _last_words(self) -> str:
-        """The end of what it printed; of a stack only the innermost lines."""
+        """The end of what it printed; where that is a stack, its innermost lines and what was printed just before."""
         for _ in range(64):  # some megabytes: it may print without end
             if not (select.select([self.noise], [], [], 0)[0] and self._listen()):
                 break
-        lines = [line.strip() for line in self.said.decode(errors="replace").splitlines() if line.strip()]
+        lines = [line.strip() for line in self.said.decode(errors="replace").splitlines() if line.strip(" ^~")]
         stacks = [i for i, line in enumerate(lines) if "most recent call first" in line]
-        last = [line for line in lines[max(0, stacks[-1] - 1) :] if "most recent call first" not in line][: WORDS // 2] if stacks else lines[-WORDS:]
+        start = max(0, stacks[-1] - WORDS // 2) if stacks else -WORDS
+        last = [line for line in lines[start:] if "most recent call first" not in line][:WORDS]
         return "; it last said: " + " | ".join(last) if last else ""
 
 

@@ -7,19 +7,21 @@ import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 import bnconform
 from bnconform.backends import registry
 from bnconform.backends.contract import Conventions
 
 from . import known as known_differences
-from .compare import judge
+from .compare import BASIC, judge
 from .desk import Desk, Patience
 from .golden import Golden
 from .journal import Journal, Plan, Result
 from .process import Hello, Stopped
 from .records import Case, Observation, Verdict
+
+
+UNKNOWN = Conventions(running_ddof=0, exposes=BASIC)  # of what cannot be loaded: no output is excused
 
 
 class UsageError(Exception):
@@ -52,7 +54,7 @@ def plan(implementations: list[str], cases: list[Case], options: Options, named:
         device=options.device,
         timeout=options.timeout,
         memory=options.memory,
-        known=tuple(hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in options.known),
+        known=tuple(hashlib.sha256(repr(known_differences.read(path)).encode()).hexdigest() for path in options.known),
         shard=options.shard,
         named=named,
     )
@@ -180,7 +182,7 @@ def judge_case(desk: Desk, case: Case, known: list[known_differences.Known]) -> 
     """The way of one case: asked of the desk, compared, held against what is known."""
     observation = desk.observe(case)
     started = time.perf_counter()
-    conventions = desk.hello.conventions or Conventions(running_ddof=0)
+    conventions = desk.hello.conventions or UNKNOWN
     try:
         verdicts = judge(desk.name, observation, case, desk.options.golden, conventions)
     except Exception as error:  # a declaration that does not fit, or an error of this suite: seen, and the run goes on

@@ -63,7 +63,7 @@ def unpack(prefix: bytes, body: bytes) -> tuple[dict, dict[str, np.ndarray]]:
 def _odd(array: np.ndarray) -> tuple[str, str] | None:
     """(kind, text) of what keeps an array from travelling: no number type of this machine, or absurd size."""
     if array.dtype.name not in NAMES and array.dtype.kind not in "fiubc" or not array.dtype.isnative:
-        return "object", f"dtype {array.dtype}, expected numbers"
+        return "object", f"dtype {array.dtype}, expected numbers in this machine's byte order"
     if array.nbytes > LARGEST:
         return "size", f"shape {array.shape}, {array.nbytes / 2**20:.0f} MiB; a result has at most {LARGEST >> 20} MiB"
     return None

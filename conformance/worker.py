@@ -38,9 +38,16 @@ def greet(name: str) -> tuple[type | None, dict]:
     except (NotInstalled, UnknownImplementation) as error:
         return None, {"problem": type(error).__name__, "text": str(error)}
     except BaseException as error:  # an import may raise anything, SystemExit included
-        return None, {"problem": "LoadFailed", "text": f"{type(error).__name__}: {error}"[:LONGEST]}
+        return None, {"problem": "LoadFailed", "text": f"{type(error).__name__}: {_text(error)}"}
     conventions = asdict(backend.conventions)
     return backend, {"version": str(version), "conventions": conventions, "seconds": time.perf_counter() - started}
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:LONGEST]
+    except BaseException:
+        return "an error that cannot be printed"
 
 
 def answer(backend: type, case, golden: Golden, device: str) -> Observation:
@@ -53,7 +60,7 @@ def answer(backend: type, case, golden: Golden, device: str) -> Observation:
         observation = observe(case, backend, golden.inputs(case), device)
         return replace(observation, compiling=compiling(backend) - compiled)
     except BaseException as error:  # SystemExit and KeyboardInterrupt raised by a backend are its results too
-        return Observation(case.id, {}, failure=Failure("raised", type(error).__name__, str(error)[:LONGEST]))
+        return Observation(case.id, {}, failure=Failure("raised", type(error).__name__, _text(error)))
 
 
 def compiling(backend: type) -> float:
