@@ -64,6 +64,17 @@ def batch_allowance(x, layout: Layout, numerics: Numerics, mask=None) -> _Channe
     return _Channel(mean, var, mean_error, var_error, m)
 
 
+def _relative_error_of_r(channel, eps, u):
+    """Largest relative error of 1/sqrt(var + eps) over the variances that the allowance admits.
+
+    Half the relative error of var + eps where that is small. A one-pass variance may lose every digit: then r is bounded by
+    1/sqrt(eps) alone, as for a variance clamped at zero, not by the linear term.
+    """
+    exact, error = channel.var + eps, channel.var_error + u * eps
+    lowest = np.maximum(exact - error, eps * (1 - u))
+    return np.minimum(np.sqrt(exact / lowest) - 1, 1e30)
+
+
 class _Normalized:
     """x_hat and the allowance of every quantity that leads to y and the gradients."""
 
@@ -74,11 +85,10 @@ class _Normalized:
         self.r, self.gamma = layout.expand(r), layout.expand(gamma)
         self.abs_hat = np.abs(self.x_hat)
         self.spread = np.abs(x) + np.abs(layout.expand(channel.mean))
-        # relative error of r: half that of var + eps, which an error of order one may not bound linearly
-        relative = np.minimum((channel.var_error + self.u * eps) / (channel.var + eps), 1e30)
-        self.rho = layout.expand(0.5 * (relative + self.u) + 2 * self.u)
+        self.rho = layout.expand(np.maximum(_relative_error_of_r(channel, eps, self.u), 0.5 * self.u) + 2.5 * self.u)
         self.hat_error = (
-            self.r * (layout.expand(channel.mean_error) + self.u * self.spread) + self.abs_hat * (self.rho + 2 * self.u)
+            (1 + self.rho) * self.r * (layout.expand(channel.mean_error) + self.u * self.spread)
+            + self.abs_hat * (self.rho + 2 * self.u)
         )
 
     def y(self, beta):
@@ -115,7 +125,9 @@ class _Normalized:
 
     def dx(self, dy):
         """Allowance of the training gradient [BN-5.1]."""
-        return np.abs(self.gamma) * self.r * self.projection(dy) + self.tiny
+        # r and P err together: where rho is not small, their product is not either
+        crossed = self.hat_error * self.layout.expand(self.sums(dy)[1] / max(self.layout.m, 1))
+        return np.abs(self.gamma) * self.r * (1 + self.rho) * (self.projection(dy) + crossed) + self.tiny
 
     def tangent(self, x_dot, gamma_dot, beta_dot, training):
         """Allowance of y_dot [BN-5.3], and with cotangents for tangents that of d2dy [BN-5.4]."""

@@ -152,6 +152,16 @@ def test_output_overflows_to_infinity_from_half_a_spacing_on(name):
             assert float(got.item()) == sign * expected
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("exponent, expected", [(1000, np.inf), (-1000, 0.0)])
+def test_output_far_beyond_float64_is_infinite_or_zero(name, exponent, expected):
+    """gamma x = 2^2000, divided by sqrt(2^-1074) 2^2537; or 2^-2000 2^-511."""
+    x = np.array([[2.0**exponent], [-(2.0**exponent)], [0.0]])
+    var = np.array([2.0**-1074 if exponent > 0 else 2.0**1022])
+    got = infer(x, name, gamma=np.array([2.0**exponent]), running_var=var).astype(np.float64)
+    assert got.tobytes() == np.array([[expected], [-expected], [0.0]]).tobytes()
+
+
 def test_output_near_a_perfect_square_root_is_told_from_the_tie():
     """sqrt(1 + 2^-200) differs from 1 by 2^-201, far beyond double-double: gamma/sqrt is just below 1."""
     x = np.array([[1 + 2.0**-23]])

@@ -1,7 +1,7 @@
 """Rate of the oracle: python -m bnconform.oracle.bench [N C H W] [--dtype float32].
 
-Times train forward and backward (y, dx, dgamma, dbeta, batch and running statistics), all rounded, on one core, and prints elements
-of x a second and how many elements double-double arithmetic left to exact arithmetic.
+Times train forward and backward (y, dx, dgamma, dbeta, batch and running statistics), all rounded, and prints elements of x
+a second of processor time (whatever else the machine does) and how many elements double-double arithmetic left to exact arithmetic.
 """
 
 import argparse
@@ -14,12 +14,12 @@ from .formats import FORMATS, format_of
 
 
 def measure(shape, dtype) -> tuple[float, dict]:
-    """(seconds, proof by output) for one train step on normal random data."""
+    """(seconds of processor time, proof by output) for one train step on normal random data."""
     generator = np.random.default_rng(0)
     to = format_of(dtype).dtype
     x, dy = (generator.standard_normal(shape).astype(to) for _ in range(2))
     gamma, beta = generator.standard_normal((2, shape[1])).astype(to)
-    start = time.perf_counter()
+    start = time.process_time()
     (out,) = evaluate(
         [{"mode": "train", "x": x, "dy": dy}],
         gamma=gamma,
@@ -33,7 +33,7 @@ def measure(shape, dtype) -> tuple[float, dict]:
     )
     for exact in out.values():
         exact.round(dtype)
-    return time.perf_counter() - start, {name: exact.proof for name, exact in out.items()}
+    return time.process_time() - start, {name: exact.proof for name, exact in out.items()}
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
     seconds, proofs = measure(tuple(arguments.shape), arguments.dtype)
     size = int(np.prod(arguments.shape))
-    print(f"x {tuple(arguments.shape)} {arguments.dtype}: {size / seconds:,.0f} elements/s ({seconds:.2f} s)")
+    print(f"x {tuple(arguments.shape)} {arguments.dtype}: {size / seconds:,.0f} elements per core-second ({seconds:.2f} s)")
     for name in ("y", "dx"):
         proof = proofs[name]
         print(f"{name}: {proof.exact} of {proof.elements} undecided ({proof.exact / proof.elements:.2e})")

@@ -18,7 +18,9 @@ bound `err` that is used. The true value then lies in hi + [lo - err, lo + err].
 Rounding is monotone, so if both ends round to the same number, that is the correct rounding, ties included. The ends are taken
 as fl(hi + fl(lo -+ 2 err)): the rounding of lo -+ 2 err costs less than err. For a narrower format the ends are moved out by
 2^-52 |hi| more, which covers the rounding to float64, before they are rounded again. What is not decided so is left to
-exact arithmetic.
+exact arithmetic. (A common exponent beyond +-2046 turns everything into infinity or zero, and rightly so: what is decided is
+above 2^-1059 before it is applied, so it ends above 2^987, infinite in the narrower formats, and in float64, where more than 52 bits
+must be certain, above 2^1039; or below 2^-2043.)
 """
 
 from dataclasses import dataclass
@@ -31,16 +33,15 @@ from .reals import Real
 from .scaling import times_power
 
 SPLITTER = 2.0**27 + 1
-MAX_EXPONENT = 1900
 
 
 @dataclass
 class Coefficients:
-    """A row's coefficients in double-double: name -> (hi, lo), constant, all divided by 2^exponent; None if out of range."""
+    """A row's coefficients in double-double: name -> (hi, lo), and the constant, all divided by 2^exponent."""
 
     pairs: dict
     constant: tuple
-    exponent: int | None
+    exponent: int
 
 
 def coefficients(form: dict, ones: str, exponents: dict) -> Coefficients:
@@ -53,8 +54,6 @@ def coefficients(form: dict, ones: str, exponents: dict) -> Coefficients:
     if not scaled:
         return Coefficients({}, (0.0, 0.0), 0)
     top = max(floor_log2(abs(value)) + 1 + power for value, power in scaled.values())
-    if abs(top) > MAX_EXPONENT:
-        return Coefficients({}, (0.0, 0.0), None)
     pairs = {name: _pair(value * Fraction(2) ** (power - top)) for name, (value, power) in scaled.items()}
     return Coefficients(pairs, pairs.pop(ones, (0.0, 0.0)), top)
 

@@ -125,7 +125,7 @@ class ExactRows(Exact):
             constant = tuple(column[rows] for column in columns[ONES])
             values = evaluate_form(constant, terms)
             here, decided = decide(*values, columns["exponent"][rows], to)
-            decided = decided & columns["usable"][rows]
+            decided = decided & columns["form"][rows]
             if weight is not None:
                 decided = decided & weight[rows, cols]
             np.copyto(rounded[rows, cols], here, where=decided)
@@ -134,7 +134,7 @@ class ExactRows(Exact):
     def _coefficients(self, region) -> tuple[list, dict]:
         """Names of the rows in use, and the double-double coefficients of all channels as columns."""
         moments, channels = self._moments, len(self._vectors)
-        columns = {"exponent": np.zeros((channels, 1), np.int64), "usable": np.zeros((channels, 1), bool)}
+        columns = {"exponent": np.zeros((channels, 1), np.int64), "form": np.zeros((channels, 1), bool)}
         for name in (ONES, *moments.rows):
             columns[name] = np.zeros((channels, 1)), np.zeros((channels, 1))
         names = set()
@@ -143,8 +143,7 @@ class ExactRows(Exact):
                 continue
             exponents = {name: int(column[c]) for name, column in moments.exponents.items()}
             found = coefficients(vector.regions[region], ONES, exponents)
-            columns["usable"][c] = found.exponent is not None
-            columns["exponent"][c] = found.exponent or 0
+            columns["form"][c], columns["exponent"][c] = True, found.exponent
             for name, pair in (found.pairs | {ONES: found.constant}).items():
                 columns[name][0][c], columns[name][1][c] = pair
             names |= set(found.pairs)
