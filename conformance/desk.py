@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from .process import Hello, Worker, WorkerLost
 from .records import Failure, Observation
 
+ACTIVITIES = ("start", "compile", "run", "compare")  # where time goes; "start" is the process and its imports
+
 
 @dataclass
 class Patience:
@@ -47,7 +49,7 @@ class Desk:
     def take_seconds(self) -> dict[str, float]:
         """Seconds by activity since the last call: starting (imports included), compiling, running, comparing."""
         taken = getattr(self, "seconds", {})
-        self.seconds = dict.fromkeys(("start", "compile", "run", "compare"), 0.0)
+        self.seconds = dict.fromkeys(ACTIVITIES, 0.0)
         return taken
 
     def open(self) -> Hello:

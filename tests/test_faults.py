@@ -3,6 +3,7 @@
 import psutil
 import pytest
 from bnconform.conformance import faults
+from bnconform.conformance.breaks import BREAKS
 from bnconform.conformance.faulty import FAULTS
 from bnconform.conformance.process import Worker
 from bnconform.conformance.watch import MARK
@@ -45,6 +46,7 @@ def test_fault_costs_its_case_alone(name, marks):
     assert not alive(marks)
 
 
-def test_page_tells_every_fault():
+def test_page_tells_every_fault_and_break():
     rows = [line.split(" | ")[0].removeprefix("| ") for line in faults.PAGE.read_text().splitlines() if line.startswith("| ")]
-    assert rows[1:] == [fault.says for fault in FAULTS.values()]
+    told = [fault.says for fault in FAULTS.values()] + [fault.name for fault in BREAKS]
+    assert [row for row in rows if not row.startswith("the ")] == told
