@@ -8,6 +8,7 @@ names are `<case>|<part>|<name>`: part "in" for inputs ("gamma", "0.x"), "want" 
 
 import hashlib
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -113,6 +114,13 @@ class Golden:
         return {name: (array, wide.get(name, array)) for name, array in wanted.items()}
 
     def _part(self, case: Case, part: str) -> dict[str, np.ndarray]:
-        prefix = f"{case.id}|{part}|"
-        arrays = self.family(case.family)
-        return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        return dict(self._parts(case.family).get((case.id, part), {}))
+
+    @lru_cache(maxsize=None)
+    def _parts(self, family: str) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+        """Arrays of a family by case and part: looking through all of them for each case would cost the square of their number."""
+        parts = defaultdict(dict)
+        for key, array in self.family(family).items():
+            case, part, name = key.split("|")
+            parts[case, part][name] = array
+        return parts

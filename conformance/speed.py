@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 from bnconform.backends import registry
 from bnconform.backends.contract import Conventions
 from rich import box
@@ -22,9 +23,10 @@ from rich.table import Table
 
 from .allow import allowances
 from .compare import compare
+from .desk import Desk
 from .golden import Golden
 from .records import Case, Step
-from .run import machine, select
+from .run import Options, judge_case, machine, select
 
 LOOP = '''
 import numpy as np, pytest, torch
@@ -76,30 +78,36 @@ def _command(*arguments):
     return [sys.executable, "-m", "bnconform.conformance.cli", *arguments]
 
 
-def against_a_loop(folder: Path, repeat: int = 12) -> Table:
-    """Processor seconds for one comparison: the suite on torch, and a pytest loop on torch over the same golden values.
+def against_a_loop(folder: Path, repeat: int = 20) -> Table:
+    """Processor seconds for one comparison: a pytest loop on torch, and the suite on torch, over the same cases.
 
-    Each is measured at two sizes; the difference is the cost of the cases without that of starting.
+    Each is measured once and `repeat` times over them; the difference is the cost of the comparisons without that of starting.
     """
-    table = Table("on torch", "outputs", "processor, s", "µs an output, start apart", box=box.SIMPLE_HEAD)
-    loops = []
+    cases = [c for c in Golden().cases.values() if c.family == "shapes" and c.channel_axes == (1,) and len(c.shape) in (2, 3, 4, 5)]
+    loops, suite = [], []
     for times in (1, repeat):
         (folder / "test_loop.py").write_text(LOOP.replace("REPEAT", str(times)))
-        _, processor, _ = timed([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_loop.py"], folder)
-        loops.append((_loop_outputs(times), processor))
-    suite = []
-    for pattern in ("shapes/dense", "*"):
-        _, processor, _ = timed(_command("run", "torch", "-k", pattern), folder)
-        suite.append((sum(len(case.outputs()) for case in select(Golden(), (pattern,))), processor))
-    for word, points in (("plain pytest loop", loops), ("bnconform run", suite)):
-        (few, short), (many, long) = points
-        table.add_row(word, f"{few} and {many}", f"{short:.2f} and {long:.2f}", f"{(long - short) / (many - few) * 1e6:.0f}")
+        loops.append(timed([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_loop.py"], folder)[1])
+        suite.append(_suite(cases * times))
+    (few, short), (many, long) = suite
+    table = Table("on torch", "comparisons", "processor, s", "µs a comparison, start apart", box=box.SIMPLE_HEAD)
+    for word, (start, end) in (("plain pytest loop", loops), ("bnconform", (short, long))):
+        table.add_row(word, f"{few} and {many}", f"{start:.2f} and {end:.2f}", f"{(end - start) / (many - few) * 1e6:.0f}")
     return table
 
 
-def _loop_outputs(times):
-    cases = [c for c in Golden().cases.values() if c.family == "shapes" and c.channel_axes == (1,) and len(c.shape) in (2, 3, 4, 5)]
-    return times * sum(6 * len(case.steps) for case in cases)
+def _suite(cases):
+    """(comparisons made, processor seconds of judge and worker) over some cases, each by the suite's one way."""
+    started, desk, made = time.process_time(), Desk("torch", Options()), 0
+    try:
+        desk.open()
+        for case in cases:
+            verdicts, _ = judge_case(desk, case, [])
+            made += sum(verdict.status == "pass" for verdict in verdicts)
+        worker = psutil.Process(desk.worker.process.pid).cpu_times()
+        return made, time.process_time() - started + worker.user + worker.system
+    finally:
+        desk.close()
 
 
 def growth(folder: Path) -> Table:
@@ -111,7 +119,7 @@ def growth(folder: Path) -> Table:
     idle = timed(_command("run", "numpy", "-k", ids[0]), folder)[1]
     seconds = [timed(_command("run", "numpy", *(f"-k{case}" for case in chosen)), folder)[1] - idle for chosen in spread]
     _add(table, "cases of a run on numpy, start apart", [len(chosen) for chosen in spread], seconds)
-    sizes = (10**4, 10**5, 10**6, 10**7)
+    sizes = (10**4, 10**5, 10**6, 4 * 10**6)
     _add(table, "elements of a judged case", sizes, [judging(size) for size in sizes])
     return table
 
