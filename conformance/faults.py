@@ -11,7 +11,8 @@ from contextlib import chdir
 from pathlib import Path
 
 from .breaks import BREAKS, Break, play
-from .faulty import FAULTS, VICTIM, Fault
+from .faulty import VICTIM, Fault
+from .faulty_system import FAULTS  # all of them: those of `faulty` are in it by then
 from .run import Judged, Listener, Options, run, select
 
 BEFORE, AFTER = "shapes/dense", "shapes/ncl"
@@ -20,7 +21,7 @@ WIDTH = 240  # characters of a message in the table
 
 HEAD = f"""# What a misbehaving backend does to the run
 
-Each row is a real backend (`faulty.py`), judged by itself on three cases: `{BEFORE}`, `{VICTIM}`, in whose training step
+Each row is a real backend (`faulty.py`, `faulty_system.py`), judged by itself on three cases: `{BEFORE}`, `{VICTIM}`, in whose training step
 it misbehaves, and `{AFTER}`. "status" and "what the report says" are those of the victim's worst output. "before, after"
 are the other two cases: nothing measured may be lost. Written by `python -m bnconform.conformance.faults`.
 

@@ -4,7 +4,7 @@ import psutil
 import pytest
 from bnconform.conformance import faults
 from bnconform.conformance.breaks import BREAKS
-from bnconform.conformance.faulty import FAULTS
+from bnconform.conformance.faults import FAULTS
 from bnconform.conformance.process import Worker
 from bnconform.conformance.watch import MARK
 
