@@ -10,7 +10,9 @@ COMMANDS = {
     "run": ("bnconform.conformance.commands:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
     "merge": ("bnconform.conformance.merge:command", "The journals of all shards of a run, put together to one report."),
     "certify": ("bnconform.conformance.certify:certify", "Prove the golden vectors again."),
+    "mutants": ("bnconform.conformance.mutants.cli:mutants", "Wrong implementations, and which cases kill them."),
     "explain": ("bnconform.conformance.commands:explain", "A case: input, expected, clause, allowance, how to reproduce."),
+    "claims": ("bnconform.conformance.claims.cli:claims", "Textbook claims about batch normalization, measured, with figures."),
 }
 
 

@@ -15,6 +15,7 @@ from .golden import Golden, GoldenError
 from .interrupt import Interrupted, interruptible
 from .journal import Journal, JournalError, JournalFull
 from .known import KnownError
+from .museum import table as exhibits
 from .run import Options, UsageError, plan, select
 from .run import run as run_suite
 from .terminal import ProgressListener, print_results
@@ -47,9 +48,13 @@ def writable(path: str | None) -> Path | None:
 
 @click.command(name="list")
 @click.option("-k", "patterns", multiple=True, help="Only cases whose id contains this or matches this shell pattern.")
-def list_(patterns):
+@click.option("--museum", is_flag=True, help="Instead: real bugs, and the mutant and case that stand for each.")
+def list_(patterns, museum):
     """Implementations and cases."""
     out = console()
+    if museum:
+        out.print(exhibits())
+        return
     try:
         cases = select(Golden(), patterns)
     except WRONG_USE as error:

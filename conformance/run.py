@@ -15,7 +15,7 @@ from bnconform.backends.contract import Conventions
 from . import known as known_differences
 from .compare import BASIC, judge
 from .desk import Desk, Patience
-from .golden import Golden
+from .golden import Golden, GoldenError
 from .journal import Journal, Plan, Result
 from .process import Hello, Stopped
 from .records import Case, Observation, Verdict
@@ -181,10 +181,14 @@ def judged_of(journal: Journal, name: str) -> Judged:
 def judge_case(desk: Desk, case: Case, known: list[known_differences.Known]) -> tuple[list[Verdict], Observation]:
     """The way of one case: asked of the desk, compared, held against what is known."""
     observation = desk.observe(case)
+    if observation.failure and observation.failure.what == GoldenError.__name__:
+        raise GoldenError(observation.failure.text)  # no backend's fault: the run ends
     started = time.perf_counter()
     conventions = desk.hello.conventions or UNKNOWN
     try:
         verdicts = judge(desk.name, observation, case, desk.options.golden, conventions)
+    except GoldenError:
+        raise
     except Exception as error:  # a declaration that does not fit, or an error of this suite: seen, and the run goes on
         text = f"it could not be judged: {type(error).__name__}: {error}"
         verdicts = [Verdict(desk.name, case.id, output, "crashed", kind="unjudged", message=text) for output in case.outputs()]
