@@ -46,6 +46,10 @@ def fault(status, kind="", text="", **options):
 
     def make(misbehave):
         class Faulty(NumpyReference):
+            def __init__(self, config, gamma, *others):
+                super().__init__(config, gamma, *others)
+                self.given_gamma = gamma
+
             def train(self, x, dy):
                 out = super().train(x, dy)
                 return misbehave(self, out, x) if self.config.x_dtype == "float16" else out
@@ -226,5 +230,5 @@ def writes_input(layer, out, x):
 @fault("fail", "changed", "gamma was changed")
 def writes_parameter(layer, out, x):
     """writes over gamma"""
-    layer.gamma[...] = 1
+    layer.given_gamma[...] = 1
     return out
