@@ -21,6 +21,7 @@ gradient is asked for. `gamma` or `beta` is None where the layer has none. Optio
     train_shards(x, dy, sizes)         one synchronized step over shards of axis 0    [BN-6.3]
     train_renorm(x, dy, r_max, d_max)  batch renormalization                          [BN-6.4]
     fold(weight, bias, kind)           static: the preceding layer with BN folded in  [BN-4.3]
+    compiling()                        static: seconds this process has spent compiling, for the report's table of times
 
 A backend that lacks an optional method, or names a feature in `conventions.cannot`, is reported as
 "unsupported" with the reason; it never passes by absence.
