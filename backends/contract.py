@@ -12,7 +12,7 @@ the framework returns.
         def state(self): return {"running_mean": ..., "running_var": ...}
 
 Arrays are NumPy arrays at this boundary; bfloat16 is `ml_dtypes.bfloat16`. `dy` is None where no
-gradient is asked for. `gamma` or `beta` is None where the layer has none. Optional methods:
+gradient is asked for. `gamma` or `beta` is None where the layer has none, `running_mean` and `running_var` where it tracks none. Optional methods:
 
     frozen(x, dy)                      gradients on, running statistics used and kept  (default: infer)
     train_masked(x, dy, mask)          statistics over mask only                      [BN-6.1]
