@@ -3,7 +3,7 @@
 Arithmetic is float64 whatever the input and the output type, and no bit depends on the number of threads.
 
 How far it stays from the readable definition. The statistics of a tile are sums of x and x**2 where that loses at
-most two bits (E[x**2] <= KAPPA var), otherwise two passes over the tile in cache; tiles are merged as Chan, Golub and
+most two bits (E[x**2] <= KAPPA var, KAPPA = 4), otherwise two passes over the tile in cache; tiles are merged as Chan, Golub and
 LeVeque (1983) do. The output is a x + b where mean**2 < (KAPPA - 1)(var + eps), otherwise a (x - mean) + beta. So every
 error is at most KAPPA times the allowance that bounds.py derives for a two-pass implementation in float64; the readable
 definition stays within that allowance once, so the two are at most 1 + KAPPA allowances apart.
@@ -99,7 +99,11 @@ def inference_forward(
         "var": call.parameter("running_var", running_var),
     }
     eps = check_eps(eps)
-    return call.run(("y",), eps=eps, **parameters)["y"] if call.x.size else np.empty(call.x.shape, call.out)
+    if not call.x.size or _extreme(parameters, eps):
+        state = {"running_mean": running_mean, "running_var": running_var}
+        y = forward.inference_forward(x, gamma, beta, **state, eps=eps, channel_axes=channel_axes)
+        return y.astype(call.out, copy=False)
+    return call.run(("y",), eps=eps, **parameters)["y"]
 
 
 def inference_backward(
@@ -117,11 +121,18 @@ def inference_backward(
         "mean": call.parameter("running_mean", running_mean),
         "var": call.parameter("running_var", running_var),
     }
-    if not call.x.size:
+    eps = check_eps(eps)
+    if not call.x.size or _extreme(parameters, eps):
         state = {"running_mean": running_mean, "running_var": running_var}
         out = backward.inference_backward(dy, x, gamma, **state, eps=eps, channel_axes=channel_axes)
         return out._replace(dx=out.dx.astype(call.out, copy=False))
-    return _gradients(call.run(("dx",), eps=check_eps(eps), training=False, **parameters))
+    return _gradients(call.run(("dx",), eps=eps, training=False, **parameters))
+
+
+def _extreme(parameters, eps):
+    """Whether given statistics make 1/sqrt(var + eps) or x - mean not finite: left to the readable definition [BN-7]."""
+    spread = parameters["var"] + eps
+    return not (np.isfinite(parameters["mean"]) & np.isfinite(spread) & (spread > 0)).all()
 
 
 class _Call:

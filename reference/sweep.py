@@ -1,52 +1,29 @@
-"""One sweep of the engine: what each channel's values say, then the outputs, tile by tile."""
+"""One sweep of the engine: what the values of each channel say, then the outputs, tile by tile."""
 
 from functools import partial
-from math import prod
 from threading import local
 from typing import NamedTuple
 
 import numpy as np
 
-from .tiles import Plan, load
+from .tiles import Plan
 
 KAPPA = 4.0  # largest E[x**2] / var for which one pass over x is taken
 
-
-class Moments(NamedTuple):
-    """Of the values of some channels: count, mean, sum (x - mean)**2, sum dy, sum dy (x - mean)."""
-
-    n: int
-    mean: np.ndarray
-    m2: np.ndarray
-    dy: np.ndarray
-    dy_x: np.ndarray
-
-
-def merged(parts, mean=None):
-    """The moments of all parts together [BN-2.1, BN-2.2]; about `mean` where that was given to all of them."""
-    if len(parts) == 1:
-        return parts[0]
-    # a row a channel: NumPy sums pairwise along the last axis only
-    n = np.array([part.n for part in parts], np.float64)
-    means, m2, dy, dy_x = (np.ascontiguousarray(np.stack(found, axis=-1)) for found in list(zip(*parts))[1:])
-    total = partial(np.add.reduce, axis=-1)
-    if mean is None:
-        mean = total(means * (n / n.sum()))
-        shift = means - mean[:, None]
-        m2, dy_x = m2 + n * shift * shift, dy_x + shift * dy
-    return Moments(int(n.sum()), mean, total(m2), total(dy), total(dy_x))
+MEAN, M2, DY, DY_X = range(4)  # moments of a channel: mean, sum (x - mean)**2, sum dy, sum dy (x - mean)
 
 
 class Unit(NamedTuple):
-    """A block of channels: the row of parameters, the channels in it, its tiles (piece, index)."""
+    """A block of channels: its row of parameters, its range, its tiles (piece, index), and values a channel in each."""
 
     row: int
     block: slice
     tiles: list
+    counts: np.ndarray
 
 
 class Coefficients(NamedTuple):
-    """y = a z + b and dx = a dy + slope z + offset, with z = x - shift, or x where shift is None."""
+    """y = a z + b and dx = a dy + slope z + offset, where z = x - shift, or x where shift is None."""
 
     shift: np.ndarray | None
     a: np.ndarray
@@ -55,17 +32,30 @@ class Coefficients(NamedTuple):
     offset: np.ndarray | None
 
 
+def merged(moments, counts):
+    """The moments (4, channels, tiles) of all tiles together (4, channels) [BN-2.1, BN-2.2]."""
+    if len(counts) == 1:
+        return moments[..., 0]
+    mean = np.add.reduce(moments[MEAN] * (counts / counts.sum()), axis=-1)
+    shift = moments[MEAN] - mean[:, None]
+    moments[M2] += counts * shift * shift
+    moments[DY_X] += shift * moments[DY]
+    total = np.add.reduce(moments, axis=-1)  # pairwise, because the tiles are the last axis
+    total[MEAN] = mean
+    return total
+
+
 def _far(mean, spread):
     """Whether a x + b would lose bits that a (x - mean) keeps; also where anything is not finite."""
-    return not np.all(mean * mean < (KAPPA - 1) * spread)
+    return not (mean * mean < (KAPPA - 1) * spread).all()
 
 
 class Scratch(local):
-    """Each thread's buffers, and what of the last tile is still in them."""
+    """A thread's buffers; the tile in them (unit's row, piece, index), its float64 arrays, and whether x was shifted."""
 
     def __init__(self, size, names):
         self.buffer = {name: np.empty(size) for name in names}
-        self.key, self.shifted = None, False
+        self.key, self.arrays, self.shifted = None, {}, False
 
 
 class Sweep:
@@ -77,132 +67,144 @@ class Sweep:
 
     def __init__(self, problems, rows, eps, training):
         self.problems, self.rows, self.eps, self.training = problems, rows, eps, training
-        first = problems[0][0]
-        self.wants, self.given = set(first), "mean" in rows
-        shape = first["x"].shape
+        wants, shape = set(problems[0][0]), problems[0][0]["x"].shape
+        self.y, self.dy, self.dx, self.given = "y" in wants, "dy" in wants, "dx" in wants, "mean" in rows
         self.plan = Plan.of(shape)
         self.units = [
-            Unit(row, block, self.plan.tiles(len(pieces), shape, block))
+            self._unit(row, len(pieces), shape, block)
             for row, pieces in enumerate(problems)
             for block in self.plan.blocks(shape[1])
         ]
-        names = ([] if self.given else ["mean", "var"]) + (["dgamma", "dbeta"] if "dy" in self.wants else [])
+        names = ([] if self.given else ["mean", "var"]) + (["dgamma", "dbeta"] if self.dy else [])
         self.found = {name: np.empty((len(problems), shape[1])) for name in names}
-        both = self.wants >= {"y", "dx"}
-        needs_x = "y" in self.wants or ("dx" in self.wants and training)
-        self.sources = [name for name, needed in (("x", needs_x), ("dy", "dx" in self.wants)) if needed]
-        self.scratch = Scratch(self.plan.size, ["x", *(["dy"] if "dy" in self.wants else []), *(["y"] if both else [])])
+        self.measured = ("x", "dy") if self.dy else ("x",)
+        self.applied = (("x",) if self.y or training else ()) + (("dy",) if self.dx else ())
+        self.scratch = Scratch(self.plan.size, self.measured + (("y",) if self.y and self.dx else ()))
+
+    def _unit(self, row, pieces, shape, block):
+        tiles = self.plan.tiles(pieces, shape, block)
+        return Unit(row, block, tiles, np.array([(r.stop - r.start) * (c.stop - c.start) for _, (r, _, c) in tiles], np.float64))
 
     def run(self, mapped, threads):
         """Do it all; `mapped` is `map` or that of a pool of so many threads."""
-        if len(self.units) >= 4 * threads or threads == 1:
+        if threads == 1 or len(self.units) >= 4 * threads:
             list(mapped(self._whole, self.units))  # a block's second pass finds its source in cache
             return
-        places = [(unit, tile) for unit in self.units for tile in unit.tiles]
+        moments = [self._room(unit) for unit in self.units]
+        places = [(u, t) for u, unit in enumerate(self.units) for t in range(len(unit.tiles))]
         step = -(-len(places) // (4 * threads))
         chunks = [places[at : at + step] for at in range(0, len(places), step)]
-        parts = (part for chunk in mapped(self._measure, chunks) for part in chunk)
-        of = {id(unit): self._coefficients(unit, [next(parts) for _ in unit.tiles]) for unit in self.units}
-        list(mapped(partial(self._apply, of=of), chunks))
-
-    def _whole(self, unit):
-        places = [(unit, tile) for tile in unit.tiles]
-        of = {id(unit): self._coefficients(unit, self._measure(places))}
-        self._apply(reversed(places), of)  # backwards: the last tile is in the buffers already
-
-    def _load(self, unit, tile, names):
-        """The tile's arithmetic, and x and dy as wanted in float64, in its shape."""
-        scratch, (piece, index) = self.scratch, tile
-        views = {name: self.problems[unit.row][piece][name][index] for name in names}
-        scratch.key, scratch.shifted = (unit.row, piece, index), False
-        work = self.plan.arithmetic(next(iter(views.values())).shape)
-        tiles = [load(scratch.buffer[name], view).reshape(work.shape) for name, view in views.items()]
-        return work, tiles
+        list(mapped(partial(self._measure_all, moments), chunks))
+        of = [self._coefficients(unit, moments[u]) for u, unit in enumerate(self.units)]
+        list(mapped(partial(self._write_all, of), chunks))
 
     @np.errstate(all="ignore")
-    def _measure(self, places):
-        """Moments of each tile."""
-        if not self.found:
-            return [None for _ in places]
-        return [self._moments(*place) for place in places]
+    def _whole(self, unit):
+        moments = self._room(unit)
+        if self.found:
+            for t in range(len(unit.tiles)):
+                self._measure(unit, t, moments)
+        of, spread = self._coefficients(unit, moments), {}
+        for t in reversed(range(len(unit.tiles))):  # the last tile is in the buffers already
+            self._write(unit, t, of, spread)
 
-    def _moments(self, unit, tile):
-        with_dy = "dy" in self.wants
-        work, (x, *dy) = self._load(unit, tile, ("x", "dy") if with_dy else ("x",))
-        block = unit.block.stop - unit.block.start
-        n, m2, zero = x.size // block, np.zeros(block), np.zeros(block)
+    @np.errstate(all="ignore")
+    def _measure_all(self, moments, places):
+        for u, t in places if self.found else ():
+            self._measure(self.units[u], t, moments[u])
+
+    @np.errstate(all="ignore")
+    def _write_all(self, of, places):
+        spread = [{} for _ in self.units]
+        for u, t in places:
+            self._write(self.units[u], t, of[u], spread[u])
+
+    @staticmethod
+    def _room(unit):
+        return np.zeros((4, unit.block.stop - unit.block.start, len(unit.tiles)))
+
+    def _load(self, unit, t, names):
+        """x and dy as wanted, of a tile, in float64 and the tile's shape."""
+        scratch, (piece, index) = self.scratch, unit.tiles[t]
+        scratch.key, scratch.shifted = (unit.row, piece, index), False
+        for name in names:
+            source = self.problems[unit.row][piece][name][index]
+            tile = scratch.buffer[name][: source.size].reshape(source.shape)
+            np.copyto(tile, source)
+            scratch.arrays[name] = tile.reshape(self.plan.arithmetic(source.shape).shape)
+        return self.plan.arithmetic(source.shape)
+
+    def _measure(self, unit, t, moments):
+        """Fill in the moments of a tile."""
+        work, n = self._load(unit, t, self.measured), unit.counts[t]
+        x, dy = self.scratch.arrays["x"], self.scratch.arrays.get("dy")
         if self.given:
             mean, var = self.rows["mean"][unit.row, unit.block], self.rows["var"][unit.row, unit.block]
-            far = _far(mean, var + self.eps)
+            m2, far = 0.0, _far(mean, var + self.eps)
         else:
             mean, square = work.sum(x) / n, work.dot(x, x)
             m2 = square - n * mean * mean
-            far = not np.all(np.isfinite(square) & (m2 * KAPPA >= square))
+            far = not ((m2 * KAPPA >= square) & (square < np.inf)).all()
         if far:
             x -= work.spread(mean)
             self.scratch.shifted = True
             m2 = m2 if self.given else work.dot(x, x)
-        if not with_dy:
-            return Moments(n, mean, m2, zero, zero)
-        sum_dy, sum_dy_x = work.sum(dy[0]), work.dot(dy[0], x)
-        return Moments(n, mean, m2, sum_dy, sum_dy_x if far else sum_dy_x - mean * sum_dy)
+        moments[MEAN, :, t], moments[M2, :, t] = mean, m2
+        if self.dy:
+            sum_dy, sum_dy_x = work.sum(dy), work.dot(dy, x)
+            moments[DY, :, t], moments[DY_X, :, t] = sum_dy, sum_dy_x if far else sum_dy_x - mean * sum_dy
 
     @np.errstate(all="ignore")
-    def _coefficients(self, unit, parts):
-        """Fill in what was found of a block, and say how its outputs are computed."""
-        at = unit.row, unit.block
+    def _coefficients(self, unit, moments):
+        """Enter what was found of a block, and say how its outputs are computed."""
+        at, m = (unit.row, unit.block), unit.counts.sum()
         row = {name: values[at] for name, values in self.rows.items()}
-        moments = merged(parts, row.get("mean")) if self.found else None
-        mean, var = (row["mean"], row["var"]) if self.given else (moments.mean, moments.m2 / moments.n)
+        if self.found:
+            mean, m2, sum_dy, sum_dy_x = merged(moments, unit.counts)
+        mean, var = (row["mean"], row["var"]) if self.given else (mean, m2 / m)
         r = 1.0 / np.sqrt(var + self.eps)
-        found = {"mean": mean, "var": var}
-        slope = offset = None
-        if "dy" in self.wants:
-            found |= {"dgamma": r * moments.dy_x, "dbeta": moments.dy}
-        for name in self.found:
-            self.found[name][at] = found[name]
-        a, far = row["gamma"] * r, _far(mean, var + self.eps)
-        if "dx" in self.wants and self.training:
-            slope, offset = -a * r * r * (moments.dy_x / moments.n), -a * (moments.dy / moments.n)
-            # a gradient that is not finite spoils x_hat where the definition says, not where mean is not zero
-            far = far or not np.all(np.isfinite(slope) & np.isfinite(offset))
+        a, b, slope, offset, far = row["gamma"] * r, row.get("beta"), None, None, _far(mean, var + self.eps)
+        if not self.given:
+            self.found["mean"][at], self.found["var"][at] = mean, var
+        if self.dy:
+            self.found["dgamma"][at], self.found["dbeta"][at] = r * sum_dy_x, sum_dy
+        if self.dx and self.training:
+            slope, offset = -a * r * r * (sum_dy_x / m), -a * (sum_dy / m)
+            # what is not finite must meet x - mean, as in the definition, not x
+            far = far or not np.isfinite(slope + offset).all()
             offset = offset if far else offset - slope * mean
-        beta = row.get("beta")
-        if beta is not None and not far:
-            beta = beta - a * mean
-        return Coefficients(mean if far else None, a, beta, slope, offset)
+        if self.y and not far:
+            b = b - a * mean
+        return Coefficients(mean if far else None, a, b, slope, offset)
 
-    @np.errstate(all="ignore")
-    def _apply(self, places, of):
-        """Write the outputs of each tile."""
-        spread = {}
-        for unit, tile in places:
-            self._write(unit, tile, of[id(unit)], spread)
-
-    def _write(self, unit, tile, of, spread):
-        scratch, (piece, index) = self.scratch, tile
-        shifted = of.shift is not None
-        if scratch.key != (unit.row, piece, index) or (scratch.shifted and not (shifted and len(unit.tiles) == 1)):
-            self._load(unit, tile, self.sources)
-        work = self.plan.arithmetic(self.problems[unit.row][piece]["x"][index].shape)
-        size = prod(work.shape)
-        at = {name: buffer[:size].reshape(work.shape) for name, buffer in scratch.buffer.items()}
-        wide = spread.setdefault((id(unit), work.shape), Coefficients(*(c if c is None else work.spread(c) for c in of)))
-        if shifted and not scratch.shifted and "x" in self.sources:
-            at["x"] -= wide.shift
-        scratch.key = None
-        if "y" in self.wants:
-            y = np.multiply(at["x"], wide.a, out=at.get("y", at["x"]))
+    def _write(self, unit, t, of, spread):
+        """Write the outputs of a tile."""
+        scratch, (piece, index) = self.scratch, unit.tiles[t]
+        views = self.problems[unit.row][piece]
+        work = self.plan.arithmetic(views["x"][index].shape)
+        shift = of.shift is not None
+        # a tile that is shifted already was so by its own mean, which is the block's only if it is the only one
+        usable = not scratch.shifted or (shift and (self.given or len(unit.tiles) == 1))
+        if scratch.key != (unit.row, piece, index) or not usable:
+            self._load(unit, t, self.applied)
+        if work not in spread:
+            spread[work] = Coefficients(*(None if c is None else work.spread(c) for c in of))
+        wide, x, dy = spread[work], scratch.arrays.get("x"), scratch.arrays.get("dy")
+        if shift and not scratch.shifted and "x" in self.applied:
+            x -= wide.shift
+        scratch.key = None  # from here on the buffers hold results
+        if self.y:
+            y = np.multiply(x, wide.a, out=scratch.buffer["y"][: x.size].reshape(x.shape) if self.dx else x)
             y += wide.b
-            self._store("y", y, unit, tile)
-        if "dx" in self.wants:
-            dx = np.multiply(at["dy"], wide.a, out=at["dy"])
+            self._store(views["y"][index], y)
+        if self.dx:
+            dy *= wide.a
             if self.training:
-                x = np.multiply(at["x"], wide.slope, out=at["x"])
-                dx += x
-                dx += wide.offset
-            self._store("dx", dx, unit, tile)
+                x *= wide.slope
+                dy += x
+                dy += wide.offset
+            self._store(views["dx"][index], dy)
 
-    def _store(self, name, values, unit, tile):
-        out = self.problems[unit.row][tile[0]][name][tile[1]]
+    @staticmethod
+    def _store(out, values):
         np.copyto(out, values.reshape(out.shape), casting="unsafe")

@@ -5,15 +5,17 @@ buffer that is used again and again, so no float64 copy of the input ever exists
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
-TILE = 1 << 15  # elements of a tile: 256 KiB of float64, so that two tiles and their sources share a level-2 cache
+TILE = 1 << 16  # elements of a tile at most: 512 KiB of float64, so that two tiles share a level-2 cache of 2 MiB
 LONG = 512  # from this inner length on a channel's values are worked on row by row, below it column by column
 WIDE = 1024  # columns a tile should have at least: NumPy's loops cost some ten nanoseconds a row
+FOLDED = 8192  # columns of a tile whose rows are laid side by side
 RUN = 8192  # longest dot product handed to BLAS: above ten thousand OpenBLAS starts threads of its own
 
 
@@ -85,6 +87,11 @@ def views(arrays, layout) -> Views:
     return Views(problems, tuple(shape[a] for a in ordered), tuple(channels.index(a) for a in ordered))
 
 
+def _even(count, size):
+    """How many of `count` things of `size` elements to take at a time: parts of even length, none above a tile."""
+    return -(-count // -(-count // max(1, TILE // size)))
+
+
 @dataclass(frozen=True)
 class Plan:
     """How a problem is cut: blocks of `channels`, each gone through in tiles of (`rows`, channels, `inner`).
@@ -101,13 +108,12 @@ class Plan:
     def of(cls, shape) -> "Plan":
         """The cut of an (outer, channels, inner) view; it depends on nothing else, so neither do the results."""
         outer, channels, inner = shape
-        block = -(-channels // max(1, round(channels * outer * inner / TILE)))
+        block = _even(channels, outer * inner)
         if inner >= LONG:
-            parts = max(1, round(outer * block * inner / TILE))
-            return cls(-(-outer // parts), block, -(-inner // max(1, round(inner / TILE))), 0)
+            return cls(_even(outer, block * inner), block, _even(inner, 1), 0)
         block = min(channels, max(block, -(-WIDE // inner)))
-        rows = -(-outer // max(1, round(outer * block * inner / TILE)))
-        fold = min(rows, max(1, WIDE // (block * inner)))
+        rows = _even(outer, block * inner)
+        fold = min(rows, max(1, FOLDED // (block * inner))) if block == channels else 1
         return cls(rows // fold * fold, block, inner, fold)
 
     @property
@@ -128,18 +134,12 @@ class Plan:
         columns = [slice(at, min(at + self.inner, inner)) for at in range(0, inner, self.inner)]
         return [(p, (r, block, c)) for p in range(pieces) for r in rows for c in columns]
 
+    @lru_cache(maxsize=16)  # noqa: B019 - a plan is a value
     def arithmetic(self, shape):
         """How to work on a tile of that shape."""
         if not self.fold:
             return Rows(shape)
         return Columns(shape, self.fold if shape[0] % self.fold == 0 else 1)
-
-
-def load(buffer, source):
-    """`source` (rows, channels, inner) as float64 in the front of `buffer`, in source's shape."""
-    tile = buffer[: source.size].reshape(source.shape)
-    np.copyto(tile, source)
-    return tile
 
 
 class Rows:
@@ -153,16 +153,18 @@ class Rows:
         return coefficient[:, None]
 
     def sum(self, tile):
-        """Sum of each channel, pairwise along the rows."""
+        """Sum of each channel."""
+        if tile.shape[2] <= RUN:
+            return np.einsum("rci->c", tile)
         return np.add.reduce(np.add.reduce(tile, axis=2), axis=0)
 
     def dot(self, a, b):
         """Sum of products of each channel, by BLAS."""
-        total = 0.0
-        for at in range(0, a.shape[2], RUN):
-            left, right = a[:, :, None, at : at + RUN], b[:, :, at : at + RUN, None]
-            total = total + np.add.reduce(np.matmul(left, right)[..., 0, 0], axis=0)
-        return total
+        left, right = a[:, :, None], b[..., None]
+        if a.shape[2] <= RUN:
+            return np.add.reduce(np.matmul(left, right)[..., 0, 0], axis=0)
+        runs = [slice(at, at + RUN) for at in range(0, a.shape[2], RUN)]
+        return np.add.reduce([np.matmul(left[..., run], right[:, :, run])[..., 0, 0] for run in runs], axis=(0, 1))
 
 
 class Columns:
