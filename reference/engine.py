@@ -7,6 +7,8 @@ most two bits (E[x**2] <= KAPPA var, KAPPA = 4), otherwise two passes over the t
 LeVeque (1983) do. The output is a x + b where mean**2 < (KAPPA - 1)(var + eps), otherwise a (x - mean) + beta. So every
 error is at most KAPPA times the allowance that bounds.py derives for a two-pass implementation in float64; the readable
 definition stays within that allowance once, so the two are at most 1 + KAPPA allowances apart.
+
+Memory beyond the outputs: two or three tiles of half a MiB a thread, and a few float64 numbers a channel.
 """
 
 import os

@@ -10,7 +10,8 @@ from .tiles import Plan
 
 KAPPA = 4.0  # largest E[x**2] / var for which one pass over x is taken
 
-MEAN, M2, DY, DY_X = range(4)  # moments of a channel: mean, sum (x - mean)**2, sum dy, sum dy (x - mean)
+# moments of a channel: mean, what rounding took from it, sum (x - its mean)**2, sum dy, sum dy (x - MEAN)
+MEAN, LOW, M2, DY, DY_X = range(5)
 
 
 class Unit(NamedTuple):
@@ -33,15 +34,21 @@ class Coefficients(NamedTuple):
 
 
 def merged(moments, counts):
-    """The moments (4, channels, tiles) of all tiles together (4, channels) [BN-2.1, BN-2.2]."""
+    """The moments (5, channels, tiles) of all tiles together (5, channels) [BN-2.1, BN-2.2].
+
+    Means are compared with that of the first tile: so they keep the digits that a large common mean would take.
+    """
     if len(counts) == 1:
         return moments[..., 0]
-    mean = np.add.reduce(moments[MEAN] * (counts / counts.sum()), axis=-1)
-    shift = moments[MEAN] - mean[:, None]
+    reference = moments[MEAN, :, :1]
+    apart = moments[MEAN] - reference
+    between = np.add.reduce((apart + moments[LOW]) * (counts / counts.sum()), axis=-1)
+    apart -= between[:, None]
+    shift = apart + moments[LOW]
     moments[M2] += counts * shift * shift
-    moments[DY_X] += shift * moments[DY]
+    moments[DY_X] += apart * moments[DY]
     total = np.add.reduce(moments, axis=-1)  # pairwise, because the tiles are the last axis
-    total[MEAN] = mean
+    total[MEAN] = reference[:, 0] + between
     return total
 
 
@@ -121,7 +128,7 @@ class Sweep:
 
     @staticmethod
     def _room(unit):
-        return np.zeros((4, unit.block.stop - unit.block.start, len(unit.tiles)))
+        return np.zeros((5, unit.block.stop - unit.block.start, len(unit.tiles)))
 
     def _load(self, unit, t, names):
         """x and dy as wanted, of a tile, in float64 and the tile's shape."""
@@ -148,7 +155,9 @@ class Sweep:
         if far:
             x -= work.spread(mean)
             self.scratch.shifted = True
-            m2 = m2 if self.given else work.dot(x, x)
+            if not self.given:
+                moments[LOW, :, t] = low = work.sum(x) / n
+                m2 = work.dot(x, x) - n * low * low
         moments[MEAN, :, t], moments[M2, :, t] = mean, m2
         if self.dy:
             sum_dy, sum_dy_x = work.sum(dy), work.dot(dy, x)
@@ -160,7 +169,7 @@ class Sweep:
         at, m = (unit.row, unit.block), unit.counts.sum()
         row = {name: values[at] for name, values in self.rows.items()}
         if self.found:
-            mean, m2, sum_dy, sum_dy_x = merged(moments, unit.counts)
+            mean, _, m2, sum_dy, sum_dy_x = merged(moments, unit.counts)
         mean, var = (row["mean"], row["var"]) if self.given else (mean, m2 / m)
         r = 1.0 / np.sqrt(var + self.eps)
         a, b, slope, offset, far = row["gamma"] * r, row.get("beta"), None, None, _far(mean, var + self.eps)
