@@ -1,6 +1,7 @@
 """One sweep of the engine: what the values of each channel say, then the outputs, tile by tile."""
 
 from functools import partial
+from math import prod
 from threading import local
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from .tiles import Plan
 
+GROUP = 16  # tiles merged at a time, so that their moments take little room
 KAPPA = 4.0  # largest E[x**2] / var for which one pass over x is taken
 
 # moments of a channel: mean, what rounding took from it, sum (x - its mean)**2, sum dy, sum dy (x - MEAN)
@@ -49,6 +51,7 @@ def merged(moments, counts):
     moments[DY_X] += apart * moments[DY]
     total = np.add.reduce(moments, axis=-1)  # pairwise, because the tiles are the last axis
     total[MEAN] = reference[:, 0] + between
+    total[LOW] = (reference[:, 0] - total[MEAN]) + between
     return total
 
 
@@ -60,9 +63,15 @@ def _far(mean, spread):
 class Scratch(local):
     """A thread's buffers; the tile in them (unit's row, piece, index), its float64 arrays, and whether x was shifted."""
 
-    def __init__(self, size, names):
-        self.buffer = {name: np.empty(size) for name in names}
+    def __init__(self, size):
+        self.size, self.buffers = size, {}
         self.key, self.arrays, self.shifted = None, {}, False
+
+    def room(self, name, shape):
+        """The front of the buffer called `name`, made when a thread first asks for it."""
+        if name not in self.buffers:
+            self.buffers[name] = np.empty(self.size)
+        return self.buffers[name][: prod(shape)].reshape(shape)
 
 
 class Sweep:
@@ -86,7 +95,7 @@ class Sweep:
         self.found = {name: np.empty((len(problems), shape[1])) for name in names}
         self.measured = ("x", "dy") if self.dy else ("x",)
         self.applied = (("x",) if self.y or training else ()) + (("dy",) if self.dx else ())
-        self.scratch = Scratch(self.plan.size, self.measured + (("y",) if self.y and self.dx else ()))
+        self.scratch = Scratch(self.plan.size)
 
     def _unit(self, row, pieces, shape, block):
         tiles = self.plan.tiles(pieces, shape, block)
@@ -97,38 +106,39 @@ class Sweep:
         if threads == 1 or len(self.units) >= 4 * threads:
             list(mapped(self._whole, self.units))  # a block's second pass finds its source in cache
             return
-        moments = [self._room(unit) for unit in self.units]
-        places = [(u, t) for u, unit in enumerate(self.units) for t in range(len(unit.tiles))]
-        step = -(-len(places) // (4 * threads))
-        chunks = [places[at : at + step] for at in range(0, len(places), step)]
-        list(mapped(partial(self._measure_all, moments), chunks))
-        of = [self._coefficients(unit, moments[u]) for u, unit in enumerate(self.units)]
+        groups = [(u, g) for u, unit in enumerate(self.units) for g in range(0, len(unit.tiles), GROUP)]
+        step = -(-len(groups) // (4 * threads))
+        chunks = [groups[at : at + step] for at in range(0, len(groups), step)]
+        parts = iter([part for chunk in mapped(self._moments_of, chunks) for part in chunk])
+        of = [self._coefficients(unit, [next(parts) for _ in unit.tiles[::GROUP]]) for unit in self.units]
         list(mapped(partial(self._write_all, of), chunks))
 
     @np.errstate(all="ignore")
     def _whole(self, unit):
-        moments = self._room(unit)
-        if self.found:
-            for t in range(len(unit.tiles)):
-                self._measure(unit, t, moments)
-        of, spread = self._coefficients(unit, moments), {}
+        of, spread = self._coefficients(unit, [self._moments(unit, g) for g in range(0, len(unit.tiles), GROUP)]), {}
         for t in reversed(range(len(unit.tiles))):  # the last tile is in the buffers already
             self._write(unit, t, of, spread)
 
     @np.errstate(all="ignore")
-    def _measure_all(self, moments, places):
-        for u, t in places if self.found else ():
-            self._measure(self.units[u], t, moments[u])
+    def _moments_of(self, groups):
+        return [self._moments(self.units[u], g) for u, g in groups]
 
     @np.errstate(all="ignore")
-    def _write_all(self, of, places):
+    def _write_all(self, of, groups):
         spread = [{} for _ in self.units]
-        for u, t in places:
-            self._write(self.units[u], t, of[u], spread[u])
+        for u, g in groups:
+            for t in range(g, min(g + GROUP, len(self.units[u].tiles))):
+                self._write(self.units[u], t, of[u], spread[u])
 
-    @staticmethod
-    def _room(unit):
-        return np.zeros((5, unit.block.stop - unit.block.start, len(unit.tiles)))
+    def _moments(self, unit, g):
+        """Moments of the group of tiles that begins with tile g, or None where nothing is to be found."""
+        if not self.found:
+            return None
+        counts = unit.counts[g : g + GROUP]
+        moments = np.zeros((5, unit.block.stop - unit.block.start, len(counts)))
+        for t in range(len(counts)):
+            self._measure(unit, g + t, moments[..., t])
+        return merged(moments, counts)
 
     def _load(self, unit, t, names):
         """x and dy as wanted, of a tile, in float64 and the tile's shape."""
@@ -136,7 +146,7 @@ class Sweep:
         scratch.key, scratch.shifted = (unit.row, piece, index), False
         for name in names:
             source = self.problems[unit.row][piece][name][index]
-            tile = scratch.buffer[name][: source.size].reshape(source.shape)
+            tile = scratch.room(name, source.shape)
             np.copyto(tile, source)
             scratch.arrays[name] = tile.reshape(self.plan.arithmetic(source.shape).shape)
         return self.plan.arithmetic(source.shape)
@@ -156,20 +166,22 @@ class Sweep:
             x -= work.spread(mean)
             self.scratch.shifted = True
             if not self.given:
-                moments[LOW, :, t] = low = work.sum(x) / n
+                moments[LOW] = low = work.sum(x) / n
                 m2 = work.dot(x, x) - n * low * low
-        moments[MEAN, :, t], moments[M2, :, t] = mean, m2
+        moments[MEAN], moments[M2] = mean, m2
         if self.dy:
             sum_dy, sum_dy_x = work.sum(dy), work.dot(dy, x)
-            moments[DY, :, t], moments[DY_X, :, t] = sum_dy, sum_dy_x if far else sum_dy_x - mean * sum_dy
+            moments[DY], moments[DY_X] = sum_dy, sum_dy_x if far else sum_dy_x - mean * sum_dy
 
     @np.errstate(all="ignore")
-    def _coefficients(self, unit, moments):
+    def _coefficients(self, unit, parts):
         """Enter what was found of a block, and say how its outputs are computed."""
         at, m = (unit.row, unit.block), unit.counts.sum()
         row = {name: values[at] for name, values in self.rows.items()}
         if self.found:
-            mean, _, m2, sum_dy, sum_dy_x = merged(moments, unit.counts)
+            mean, _, m2, sum_dy, sum_dy_x = (
+                parts[0] if len(parts) == 1 else merged(np.stack(parts, -1), np.add.reduceat(unit.counts, range(0, len(unit.counts), GROUP)))
+            )
         mean, var = (row["mean"], row["var"]) if self.given else (mean, m2 / m)
         r = 1.0 / np.sqrt(var + self.eps)
         a, b, slope, offset, far = row["gamma"] * r, row.get("beta"), None, None, _far(mean, var + self.eps)
@@ -203,7 +215,7 @@ class Sweep:
             x -= wide.shift
         scratch.key = None  # from here on the buffers hold results
         if self.y:
-            y = np.multiply(x, wide.a, out=scratch.buffer["y"][: x.size].reshape(x.shape) if self.dx else x)
+            y = np.multiply(x, wide.a, out=scratch.room("y", x.shape) if self.dx else x)
             y += wide.b
             self._store(views["y"][index], y)
         if self.dx:
