@@ -17,7 +17,7 @@ MEAN, LOW, M2, DY, DY_X = range(5)
 
 
 class Unit(NamedTuple):
-    """A block of channels: its row of parameters, its range, its tiles (piece, index), and values a channel in each."""
+    """A block of channels: its row of parameters, its range, its tiles (piece, index), values a channel has in each."""
 
     row: int
     block: slice
@@ -179,9 +179,8 @@ class Sweep:
         at, m = (unit.row, unit.block), unit.counts.sum()
         row = {name: values[at] for name, values in self.rows.items()}
         if self.found:
-            mean, _, m2, sum_dy, sum_dy_x = (
-                parts[0] if len(parts) == 1 else merged(np.stack(parts, -1), np.add.reduceat(unit.counts, range(0, len(unit.counts), GROUP)))
-            )
+            of_groups = np.add.reduceat(unit.counts, range(0, len(unit.counts), GROUP))
+            mean, _, m2, sum_dy, sum_dy_x = merged(np.stack(parts, axis=-1), of_groups)
         mean, var = (row["mean"], row["var"]) if self.given else (mean, m2 / m)
         r = 1.0 / np.sqrt(var + self.eps)
         a, b, slope, offset, far = row["gamma"] * r, row.get("beta"), None, None, _far(mean, var + self.eps)
