@@ -26,6 +26,7 @@ CONVENTIONS = Conventions(
     devices=("cpu", "gpu"),
     state_names=("mean", "var"),
     cannot={
+        "axis:unsorted": "Flax sorts the channel axes: parameters always come in the order of x's axes",
         "decay:cumulative": "Flax has only the exponential average",
         "renorm": "Flax has no batch renormalization",
         "folding": "Flax has no function that folds the layer into a preceding one",

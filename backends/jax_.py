@@ -35,6 +35,11 @@ def array(value) -> np.ndarray:
     return np.array(value)
 
 
+def arrays(values: dict) -> dict:
+    """Arrays by name. JAX's gradient of integers has type float0, which holds no numbers: it is left out."""
+    return {name: array(value) for name, value in values.items() if value.dtype != jax.dtypes.float0}
+
+
 class Call(NamedTuple):
     """What a compilation depends on beside shapes and types; eps and decay are traced, and shared by all cases."""
 
@@ -119,7 +124,7 @@ class JaxBackend:
             y, changed = _forward(*arguments, x, mask)
             return {"y": array(y)}, changed
         y, changed, gradients, dx = _with_gradients(*arguments, x, mask, jax.device_put(dy, self.device))
-        return {"y": array(y), "dx": array(dx)} | {f"d{name}": array(value) for name, value in gradients.items()}, changed
+        return arrays({"y": y, "dx": dx} | {f"d{name}": value for name, value in gradients.items()}), changed
 
     def train_shards(self, x, dy, sizes):
         """`jax.vmap` with a named axis over the shards; smaller ones are padded, and the padding masked out."""
@@ -151,10 +156,10 @@ class JaxBackend:
         at = self._put({"x": x, "dy": dy, "u_x": u_x})
         along = self._put({"gamma": u_gamma, "beta": u_beta})
         d2parameters, d2x, d2dy = _second(*self._arguments(training), at["x"], at["dy"], along, at["u_x"])
-        return {"d2x": array(d2x), "d2dy": array(d2dy)} | {f"d2{name}": array(value) for name, value in d2parameters.items()}
+        return arrays({"d2x": d2x, "d2dy": d2dy} | {f"d2{name}": value for name, value in d2parameters.items()})
 
     def state(self):
-        return {name: array(value) for name, value in self.statistics.items()}
+        return arrays(self.statistics)
 
 
 def _stack(values, sizes):

@@ -1,7 +1,7 @@
 """Keras 3: `keras.layers.BatchNormalization`, on whichever backend KERAS_BACKEND names.
 
 One class for all: the layer is Keras' own, and an engine module for each backend brings its tensors and its automatic
-differentiation. An engine offers `version`, `place`, `tensor`, `array`, and
+differentiation. An engine offers `version`, `place`, `tensor`, `array`, `arrays` (of what is there), and
 
     step(layer, x, mask, training, dy)                -> y, [dx, a gradient for each parameter]; moves the layer's state
     jvp(layer, training, primals, tangents)           -> y_dot                                   leaves it alone
@@ -46,7 +46,7 @@ CONVENTIONS = Conventions(
 
 
 class KerasLayer:
-    """`keras.layers.BatchNormalization` with its weights set by `set_weights`."""
+    """`keras.layers.BatchNormalization` with its weights set by `Variable.assign`."""
 
     conventions = replace(CONVENTIONS, **engine.CONVENTIONS)
 
@@ -76,12 +76,9 @@ class KerasLayer:
                 **options,
             )
             layer.build(config.shape)
-            if len(weights) > len(self.names):  # else the layer keeps the statistics it was built with
-                # copies, because a backend may keep the memory it is given
-                layer.set_weights([np.array(value) for value in weights])
-            elif weights:
-                for variable, value in zip(layer.trainable_variables, weights):
-                    variable.assign(np.array(value))
+            # copies, because a backend may keep the memory it is given; weights that are not given stay as they were built
+            for variable, value in zip(layer.weights, weights):
+                variable.assign(np.array(value))
         return layer
 
     def train(self, x, dy):
@@ -116,7 +113,7 @@ class KerasLayer:
             x, mask, dy = (self._tensor(value) for value in (x, mask, dy))
             y, gradients = engine.step(layer, x, mask, training, dy)
         found = {"y": y} | dict(zip(["dx", *self.names], gradients))
-        return {name: engine.array(value) for name, value in found.items() if value is not None}
+        return engine.arrays(found)
 
     def train_jvp(self, x, x_dot, gamma_dot, beta_dot):
         return self._jvp(True, x, x_dot, gamma_dot, beta_dot)
@@ -138,7 +135,7 @@ class KerasLayer:
         with keras.device(self.scope):
             found = engine.second(self.layer, training, self._primals(x), self._tensor(dy), self._present(cotangents))
         names = ["d2x", *(name.replace("d", "d2", 1) for name in self.names), "d2dy"]
-        return {name: engine.array(value) for name, value in zip(names, found) if value is not None}
+        return engine.arrays(dict(zip(names, found)))
 
     def _tensor(self, value):
         return value if value is None else engine.tensor(value, self.device)

@@ -28,6 +28,11 @@ def array(value) -> np.ndarray:
     return np.array(value.numpy())
 
 
+def arrays(values: dict) -> dict:
+    """The tensors that are there, as arrays."""
+    return {name: array(value) for name, value in values.items() if value is not None}
+
+
 def step(layer, x, mask, training, dy):
     variables = [variable.value for variable in layer.trainable_variables]
     with tf.GradientTape() as tape:

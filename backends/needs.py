@@ -21,16 +21,18 @@ def needs(case) -> tuple[str, ...]:
     """Names of the features that `case` asks for, in the words of `Conventions.cannot`.
 
     case: anything with the fields of `conformance.records.Case`. Features: "rank:N", "dtype:NAME" (of x), "params:NAME",
-    "params:mixed" (another type than x), "axis:several", "decay:cumulative", "gamma-without-beta", "beta-without-gamma",
-    "memory:NAME", "mask", "jvp", "second-order", "synchronized", "renorm", "folding", "population".
+    "params:mixed" (another type than x), "axis:several", "axis:unsorted", "decay:cumulative", "gamma-without-beta", "beta-without-gamma",
+    "memory:NAME", "mask", "jvp", "second-order", "synchronized", "renorm", "folding", "population", "errors".
     """
     found = [f"rank:{len(case.shape)}", f"dtype:{case.x_dtype}", f"params:{case.param_dtype}"]
     flags = {
         "params:mixed": case.param_dtype != case.x_dtype,
         "axis:several": len(case.channel_axes) > 1,
+        "axis:unsorted": tuple(case.channel_axes) != tuple(sorted(case.channel_axes)),
         "decay:cumulative": case.decay is None,
         "gamma-without-beta": case.has_gamma and not case.has_beta,
         "beta-without-gamma": case.has_beta and not case.has_gamma,
+        "errors": case.raises is not None,
     }
     found += [name for name, present in flags.items() if present]
     for step in case.steps:

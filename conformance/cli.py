@@ -8,7 +8,10 @@ import click
 COMMANDS = {
     "list": ("bnconform.conformance.commands:list_", "Implementations and cases."),
     "run": ("bnconform.conformance.commands:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
+    "certify": ("bnconform.conformance.certify:certify", "Prove the golden vectors again."),
+    "mutants": ("bnconform.conformance.mutants.cli:mutants", "Wrong implementations, and which cases kill them."),
     "explain": ("bnconform.conformance.commands:explain", "A case: input, expected, clause, allowance, how to reproduce."),
+    "claims": ("bnconform.conformance.claims.cli:claims", "Textbook claims about batch normalization, measured, with figures."),
 }
 
 

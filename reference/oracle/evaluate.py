@@ -1,21 +1,31 @@
 """The definition over a list of steps, state carried from step to step without rounding."""
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from .channel import Channel, batch_moments, evaluate_channel, plain_statistics, renorm_statistics
 from .exact import Exact
 from .layout import Layout
 from .reals import Real
 from .running import Running
+from .step import LIKE_X, PARAMETERS, Step
 
 MODES = ("train", "infer", "frozen", "renorm")
-TANGENTS = ("x_dot", "gamma_dot", "beta_dot")
 COTANGENTS = ("u_x", "u_gamma", "u_beta")
-KEYS = {"mode", "x", "dy", "mask", "renorm", "shards", *TANGENTS, *COTANGENTS}
-LIKE_X = {"x", "dy", "x_dot", "u_x", "y", "dx", "y_dot", "d2x", "d2dy"}
+KEYS = {"mode", "mask", "renorm", "shards", *LIKE_X, *PARAMETERS} - {"gamma", "beta"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The constants of a run at their exact values, which states are kept, and (r_max, d_max) of a renorm step."""
+
+    eps: Fraction
+    decay: Fraction | None
+    running_ddof: int
+    states: tuple
+    renorm: tuple | None = None
 
 
 def evaluate(
@@ -31,7 +41,8 @@ def evaluate(
     statistics. Arrays are float64, float32, float16 or bfloat16, each number taken at its exact value.
 
     Returns one dict a step: y, batch_mean and batch_var (train, renorm), running_mean and running_var (where a state was
-    given, as they are after the step), and what was asked for. Errors: ValueError for what is outside the domain.
+    given, as they are after the step), and what was asked for. Formulas, masks and non-finite values included: `channel`; signs of
+    zero: `exact`. Errors: ValueError for what is outside the domain.
 
     >>> x = np.array([[0.0], [1.0], [5.0]], np.float32)
     >>> out, = evaluate([{"mode": "train", "x": x, "dy": x}], gamma=None, beta=None, running_mean=None,
@@ -41,145 +52,65 @@ def evaluate(
     >>> out["y"].round("float32").ravel().tolist()
     [-0.9258201122283936, -0.4629100561141968, 1.3887301683425903]
     """
-    eps = _constant("eps", eps, 0, math.inf, "BN-2.4")
-    decay = None if decay is None else _constant("decay", decay, 0, 1, "BN-3.1")
     if running_ddof not in (0, 1):
         raise ValueError(f"running_ddof is {running_ddof!r}, expected 0 or 1 [BN-3.3]")
+    given = {"running_mean": running_mean, "running_var": running_var}
+    kept = {name: array for name, array in given.items() if array is not None}
+    eps = constant("eps", eps, 0, math.inf, "BN-2.4")
+    decay = None if decay is None else constant("decay", decay, 0, 1, "BN-3.1")
     results, state = [], None
     for step in steps:
-        _check(step)
+        _check(step, kept)
+        settings = Settings(eps, decay, running_ddof, tuple(kept), _renorm(step))
         layout = Layout(np.shape(step["x"]), channel_axes)
         if state is None:
-            state = _initial_state(layout, running_mean, running_var)
-        results.append(_evaluate_step(step, layout, state, gamma, beta, eps, decay, running_ddof))
+            state = _initial_state(layout, kept)
+        given = {"gamma": gamma, "beta": beta} | {name: step.get(name) for name in KEYS & {*LIKE_X, *PARAMETERS}}
+        arrays = {name: array for name, array in given.items() if array is not None}
+        results.append(Step(arrays, step.get("mask"), step["mode"], layout).evaluate(state, settings))
     return results
 
 
-def _constant(name, value, low, high, clause) -> Fraction:
+def constant(name, value, low, high, clause) -> Fraction:
+    """The exact value of a finite float within bounds."""
     value = float(value)
     if not (math.isfinite(value) and low <= value <= high):
         raise ValueError(f"{name} is {value!r}, expected a finite number from {low} to {high} [{clause}]")
     return Fraction(value)
 
 
-def _check(step) -> None:
+def _check(step, states) -> None:
     if unknown := set(step) - KEYS:
         raise ValueError(f"step has {sorted(unknown)}, expected keys among {sorted(KEYS)}")
     if step["mode"] not in MODES:
         raise ValueError(f"mode is {step['mode']!r}, expected one of {MODES}")
     if any(step.get(name) is not None for name in COTANGENTS) and step.get("dy") is None:
         raise ValueError("second-order cotangents are given without dy, expected dy as well [BN-5.4]")
+    if step["mode"] != "train" and len(states) < 2:
+        raise ValueError(f"mode is {step['mode']!r} without running_mean and running_var, expected both [BN-4.1, BN-6.4]")
 
 
-def _initial_state(layout: Layout, mean, var) -> list[Running]:
-    means, variances = _numbers(layout, "running_mean", mean), _numbers(layout, "running_var", var)
-    return [Running(means and means[c], variances and variances[c]) for c in range(layout.channels)]
+def _renorm(step) -> tuple[Fraction, Fraction] | None:
+    if step["mode"] != "renorm":
+        return None
+    limits = step.get("renorm") or {}
+    if set(limits) != {"r_max", "d_max"}:
+        raise ValueError(f"renorm has {sorted(limits)}, expected d_max and r_max [BN-6.4]")
+    r_max = constant("r_max", limits["r_max"], 1, math.inf, "BN-6.4")
+    return r_max, constant("d_max", limits["d_max"], 0, math.inf, "BN-6.4")
 
 
-def _numbers(layout: Layout, name, array) -> list[Real] | None:
-    if isinstance(array, Exact):
-        if array.shape != layout.param_shape:
-            raise ValueError(f"{name} has shape {array.shape}, expected {layout.param_shape} [BN-1.5]")
-        return [array.value(*index) for index in np.ndindex(array.shape)]
-    values = layout.parameter(name, array)
-    return None if values is None else [Real.of(v) for v in values]
+def _initial_state(layout: Layout, kept) -> list[Running]:
+    columns = {name: channel_numbers(layout, name, array) for name, array in kept.items()}
+    absent = [None] * layout.channels
+    means, variances = columns.get("running_mean", absent), columns.get("running_var", absent)
+    return [Running(mean, var) for mean, var in zip(means, variances, strict=True)]
 
 
-def _evaluate_step(step, layout: Layout, state, gamma, beta, eps, decay, ddof) -> dict[str, Exact]:
-    mode, data = step["mode"], _read(step, layout, gamma, beta)
-    columns = {}
-    for c, running in enumerate(state):
-        out = _evaluate_one(_channel(data, c), running, mode, step.get("renorm"), eps, decay, ddof)
-        for name, value in out.items():
-            columns.setdefault(name, []).append(value)
-    return {name: _assemble(name, values, layout, data, mode) for name, values in columns.items() if _wanted(name, data)}
-
-
-def _wanted(name, data) -> bool:
-    """An absent parameter has no gradient [BN-1.5]."""
-    needs = {"dgamma": "gamma", "d2gamma": "gamma", "dbeta": "beta"}.get(name)
-    return needs is None or data[needs] is not None
-
-
-def _read(step, layout: Layout, gamma, beta) -> dict:
-    """Rows and parameters by name, float64; counts is True where a value enters the statistics."""
-    given = {"gamma": gamma, "beta": beta} | {name: step.get(name) for name in ("x", "dy", *TANGENTS, *COTANGENTS)}
-    data = {
-        name: layout.like_x(name, array) if name in LIKE_X else layout.parameter(name, array)
-        for name, array in given.items()
-    }
-    mask = step.get("mask")
-    if mask is not None:
-        mask = np.asarray(mask)
-        if mask.dtype != bool:
-            raise ValueError(f"mask has dtype {mask.dtype}, expected bool [BN-6.1]")
-        mask = layout.rows(np.broadcast_to(mask, layout.shape))
-    counts = np.ones((layout.channels, layout.positions), bool) if mask is None else mask
-    data["counts"] = counts if step["mode"] in ("train", "renorm") else None
-    return data
-
-
-def _channel(data, c) -> Channel:
-    def numbers(name):
-        if data[name] is None:
-            return None
-        return [Real.of(v) for v in data[name][c]] if name in LIKE_X else Real.of(data[name][c])
-
-    def present(names):
-        return {name: numbers(name) for name in names if data[name] is not None}
-
-    return Channel(
-        x=numbers("x"),
-        counts=None if data["counts"] is None else data["counts"][c].tolist(),
-        gamma=Real.of(1) if data["gamma"] is None else numbers("gamma"),
-        beta=numbers("beta"),
-        dy=numbers("dy"),
-        tangents=present(TANGENTS),
-        cotangents=present(COTANGENTS),
-    )
-
-
-def _evaluate_one(channel: Channel, running: Running, mode, renorm, eps, decay, ddof) -> dict:
-    """One channel of one step; updates its running statistics if the step trains."""
-    out = {}
-    if mode in ("infer", "frozen"):
-        if running.mean is None or running.var is None:
-            raise ValueError(f"mode {mode!r} has no running statistics, expected running_mean and running_var [BN-4.1]")
-        statistics = plain_statistics(running.mean, running.var, eps)
-    else:
-        mean, var = batch_moments(channel.x, channel.counts)
-        if mode == "train":
-            statistics = plain_statistics(mean, var, eps)
-        else:
-            statistics = _renormalized(mean, var, running, eps, renorm)
-        running.update(mean, var, channel.m, decay, ddof)
-        out = {"batch_mean": mean, "batch_var": var}
-    out |= evaluate_channel(channel, statistics)
-    state = {"running_mean": running.mean, "running_var": running.var}
-    return out | {name: value for name, value in state.items() if value is not None}
-
-
-def _renormalized(mean, var, running: Running, eps, renorm):
-    if renorm is None or running.mean is None or running.var is None:
-        raise ValueError("mode 'renorm' lacks r_max and d_max or running statistics, expected all of them [BN-6.4]")
-    r_max = _constant("r_max", renorm["r_max"], 1, math.inf, "BN-6.4")
-    d_max = _constant("d_max", renorm["d_max"], 0, math.inf, "BN-6.4")
-    return renorm_statistics(mean, var, running.mean, running.var, eps, r_max, d_max)
-
-
-def _assemble(name, values, layout: Layout, data, mode) -> Exact:
-    """Channel results as one array of x's or the parameters' shape."""
-    if name not in LIKE_X:
-        array = np.empty(layout.channels, object)
-        array[:] = values
-        return Exact(array.reshape(layout.param_shape))
-    array = np.empty((layout.channels, layout.positions), object)
-    for row, numbers in zip(array, values, strict=True):
-        row[:] = numbers
-    zero_sign = None
-    if name == "dx" and mode in ("infer", "frozen"):
-        zero_sign = np.signbit(data["dy"])
-        if data["gamma"] is not None:
-            zero_sign = zero_sign ^ np.signbit(data["gamma"])[:, None]
-        zero_sign = layout.unrows(zero_sign)
-    return Exact(layout.unrows(array), zero_sign)
+def channel_numbers(layout: Layout, name, array) -> list[Real]:
+    """One exact number a channel, from an array or an `Exact` of the parameters' shape."""
+    if not isinstance(array, Exact):
+        return [Real.of(v) for v in layout.parameter(name, array)]
+    if array.shape != layout.param_shape:
+        raise ValueError(f"{name} has shape {array.shape}, expected {layout.param_shape} [BN-1.5]")
+    return [array.value(*index) for index in np.ndindex(array.shape)]

@@ -67,7 +67,7 @@ def round_fraction(q: Fraction, to: Format) -> float:
     quantum = max(floor_log2(size) - to.p + 1, to.min_exponent)
     scaled = size / (1 << quantum) if quantum >= 0 else size * (1 << -quantum)
     significand = round(scaled)  # Fraction rounds half to even
-    if significand >> (to.emax + 1 - quantum):
+    if significand.bit_length() + quantum > to.emax + 1:
         rounded = math.inf
     else:
         rounded = math.ldexp(significand, quantum)

@@ -8,7 +8,6 @@ rounding boundaries and enough digits tell which.
 
 import math
 from fractions import Fraction
-from functools import lru_cache
 
 from .formats import Format, round_fraction
 
@@ -20,6 +19,13 @@ def rational_root(q: Fraction) -> Fraction | None:
     """The square root of q >= 0 if it is rational."""
     num, den = math.isqrt(q.numerator), math.isqrt(q.denominator)
     return Fraction(num, den) if num * num == q.numerator and den * den == q.denominator else None
+
+
+def root_bounds(q: Fraction, bits: int) -> tuple[Fraction, Fraction]:
+    """Bounds of the square root of q > 0, apart by at most 2^-bits of it."""
+    shift = max(0, bits - (q.numerator.bit_length() - q.denominator.bit_length()) // 2 + 1)
+    floor = math.isqrt((q.numerator << 2 * shift) // q.denominator)
+    return Fraction(floor, 1 << shift), Fraction(floor + 1, 1 << shift)
 
 
 class Field:
@@ -35,7 +41,7 @@ class Field:
             for mask in range(1 << len(radicands))
         ]
         self._basis = None
-        self.root = lru_cache(maxsize=None)(self._root)
+        self._roots = {}
 
     def basis(self):
         """For each mask (representative, factor) with root(mask) = factor * root(representative).
@@ -55,14 +61,11 @@ class Field:
                     self._basis.append((mask, Fraction(1)))
         return self._basis
 
-    def _root(self, mask: int, bits: int) -> tuple[Fraction, Fraction]:
+    def root(self, mask: int, bits: int) -> tuple[Fraction, Fraction]:
         """Bounds of the root of `mask`, apart by at most 2^-bits of it."""
-        q = self.products[mask]
-        if mask == 0:
-            return q, q
-        shift = max(0, bits - (q.numerator.bit_length() - q.denominator.bit_length()) // 2 + 1)
-        floor = math.isqrt((q.numerator << 2 * shift) // q.denominator)
-        return Fraction(floor, 1 << shift), Fraction(floor + 1, 1 << shift)
+        if (mask, bits) not in self._roots:
+            self._roots[mask, bits] = root_bounds(self.products[mask], bits)
+        return self._roots[mask, bits]
 
 
 class Real:
@@ -96,12 +99,16 @@ class Real:
     def finite(self) -> bool:
         return self.special is None
 
+    @property
+    def nan(self) -> bool:
+        return self.special is not None and math.isnan(self.special)
+
     def __add__(self, other):
         if self.special is not None or other.special is not None:
             return Real(special=_ieee(self) + _ieee(other))
         terms = dict(self.terms)
         for mask, q in other.terms.items():
-            terms[mask] = terms.get(mask, ZERO) + q
+            terms[mask] = terms[mask] + q if mask in terms else q
         return Real(terms, self.field or other.field)
 
     def __neg__(self):
@@ -120,7 +127,7 @@ class Real:
         for a, p in self.terms.items():
             for b, q in other.terms.items():
                 product = p * q * field.products[a & b] if a & b else p * q
-                terms[a ^ b] = terms.get(a ^ b, ZERO) + product
+                terms[a ^ b] = terms[a ^ b] + product if a ^ b in terms else product
         return Real(terms, field)
 
     def over(self, count: int) -> "Real":
@@ -134,7 +141,8 @@ class Real:
         terms = {}
         for mask, q in self.terms.items():
             kept, factor = self.field.basis()[mask] if mask and q else (mask, 1)
-            terms[kept] = terms.get(kept, ZERO) + q * factor
+            term = q * factor if factor != 1 else q
+            terms[kept] = terms[kept] + term if kept in terms else term
         return Real({mask: q for mask, q in terms.items() if q}, self.field)
 
     def bounds(self, bits: int) -> tuple[Fraction, Fraction]:
@@ -160,17 +168,16 @@ class Real:
     def round(self, to: Format) -> tuple[float, int]:
         """(the correctly rounded value, bits of the roots that decided it; 0 for a rational number)."""
         if self.special is not None:
-            return self.special, 0
-        number, bits = self, FIRST_BITS
-        while True:
-            if not any(number.terms):
-                return round_fraction(number.terms.get(0, ZERO), to), 0
+            return math.nan if math.isnan(self.special) else self.special, 0  # one NaN, without a sign
+        number, bits = self.simplified(), FIRST_BITS
+        if not any(number.terms):
+            return round_fraction(number.terms.get(0, ZERO), to), 0
+        while True:  # irrational, so on no boundary: some number of bits decides
             low, high = number.bounds(bits)
-            if low > 0 or high < 0:
-                rounded = round_fraction(low, to)
-                if rounded == round_fraction(high, to):
-                    return rounded, bits
-            number, bits = number.simplified(), bits * 2
+            rounded = round_fraction(low, to)
+            if (low > 0 or high < 0) and rounded == round_fraction(high, to):
+                return rounded, bits
+            bits *= 2
 
     def __repr__(self):
         if self.special is not None:
@@ -188,7 +195,9 @@ def _ieee(number: Real, sign_only: bool = False) -> float:
 
 def total(numbers) -> Real:
     """The sum of numbers; of none, 0."""
-    result = Real({0: ZERO})
+    result = Real({})
     for number in numbers:
         result = result + number
+        if result.nan:
+            break
     return result
