@@ -5,7 +5,7 @@ Arithmetic is float64 whatever the input and the output type, and no bit depends
 How far it stays from the readable definition. The statistics of a tile are sums of x and x**2 where that loses at
 most two bits (E[x**2] <= KAPPA var, KAPPA = 4), otherwise two passes over the tile in cache; tiles are merged as Chan, Golub and
 LeVeque (1983) do. The output is a x + b where mean**2 < (KAPPA - 1)(var + eps), otherwise a (x - mean) + beta. So every
-error is at most KAPPA times the allowance that bounds.py derives for a two-pass implementation in float64; the readable
+error is at most KAPPA times the allowance that bounds.py and step_bounds.py derive for float64 arithmetic with merged moments; the readable
 definition stays within that allowance once, so the two are at most 1 + KAPPA allowances apart.
 
 Memory beyond the outputs: two or three tiles of half a MiB a thread, and a few float64 numbers a channel.

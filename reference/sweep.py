@@ -9,7 +9,7 @@ import numpy as np
 
 from .tiles import Plan
 
-GROUP = 16  # tiles merged at a time, so that their moments take little room
+GROUP = 4  # tiles merged at a time, so that their moments take little room
 KAPPA = 4.0  # largest E[x**2] / var for which one pass over x is taken
 
 # moments of a channel: mean, what rounding took from it, sum (x - its mean)**2, sum dy, sum dy (x - MEAN)
