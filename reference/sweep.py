@@ -9,7 +9,7 @@ import numpy as np
 
 from .tiles import Plan
 
-GROUP = 4  # tiles merged at a time, so that their moments take little room
+GROUP = 4  # tiles merged at a time, so that the moments of all never lie side by side
 KAPPA = 4.0  # largest E[x**2] / var for which one pass over x is taken
 
 # moments of a channel: mean, what rounding took from it, sum (x - its mean)**2, sum dy, sum dy (x - MEAN)
@@ -53,6 +53,15 @@ def merged(moments, counts):
     total[MEAN] = reference[:, 0] + between
     total[LOW] = (reference[:, 0] - total[MEAN]) + between
     return total
+
+
+def all_merged(parts, counts):
+    """The moments of many parts together, GROUP by GROUP as a tree."""
+    while len(parts) > 1:
+        starts = range(0, len(parts), GROUP)
+        parts = [merged(np.stack(parts[at : at + GROUP], axis=-1), counts[at : at + GROUP]) for at in starts]
+        counts = np.add.reduceat(counts, starts)
+    return parts[0]
 
 
 def _far(mean, spread):
@@ -179,8 +188,8 @@ class Sweep:
         at, m = (unit.row, unit.block), unit.counts.sum()
         row = {name: values[at] for name, values in self.rows.items()}
         if self.found:
-            of_groups = np.add.reduceat(unit.counts, range(0, len(unit.counts), GROUP))
-            mean, _, m2, sum_dy, sum_dy_x = merged(np.stack(parts, axis=-1), of_groups)
+            counts = np.add.reduceat(unit.counts, range(0, len(unit.counts), GROUP))
+            mean, _, m2, sum_dy, sum_dy_x = all_merged(parts, counts)
         mean, var = (row["mean"], row["var"]) if self.given else (mean, m2 / m)
         r = 1.0 / np.sqrt(var + self.eps)
         a, b, slope, offset, far = row["gamma"] * r, row.get("beta"), None, None, _far(mean, var + self.eps)
