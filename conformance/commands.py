@@ -182,8 +182,9 @@ def _write(results, cases, golden, json_path, html_path, junit_path):
         reports.write_json(json_path, data)
     if html_path:
         from .html import render
+        from .sections import sections
 
-        reports.write_atomically(html_path, render(data, cases))
+        reports.write_atomically(html_path, render(data, cases, sections(data)))
     if junit_path:
         from .junit import render as render_junit
 
