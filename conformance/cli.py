@@ -10,6 +10,8 @@ COMMANDS = {
     "run": ("bnconform.conformance.commands:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
     "certify": ("bnconform.conformance.certify:certify", "Prove the golden vectors again."),
     "explain": ("bnconform.conformance.commands:explain", "A case: input, expected, clause, allowance, how to reproduce."),
+    "export": ("bnconform.conformance.ports.cli:export", "Cases as files, for ports without Python."),
+    "judge": ("bnconform.conformance.ports.cli:judge", "Judge the outputs that a port wrote into such files."),
     "claims": ("bnconform.conformance.claims.cli:claims", "Textbook claims about batch normalization, measured, with figures."),
 }
 
