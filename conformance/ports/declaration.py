@@ -48,8 +48,9 @@ def read_declaration(blob: bytes) -> tuple[str, Hello]:
     if "running_ddof" not in data:
         raise UsageError("running_ddof is not in port.json, expected 0 or 1 [BN-3.3]")
     try:
-        words = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-        words["compute"] = {**WIDENED, **words.get("compute", {})}
+        words = {key: value for key, value in (template() | data).items() if key in DECLARED}
+        words = {key: tuple(value) if isinstance(value, list) else value for key, value in words.items()}
+        words["compute"] = WIDENED | words["compute"]
         return name, Hello(version=version, conventions=Conventions(**words))
     except ValueError as error:
         raise UsageError(f"port.json: {error}") from None
