@@ -69,7 +69,8 @@ class Conventions:
     running_ddof: ddof of the variance blended into running_var [BN-3.3].
     decay_meaning: "old" if the user's number weighs the old state, "new" if the new batch;
     decay_name: what the framework calls it; default_eps, default_decay (as weight of the old state).
-    variance: "two-pass", or "one-pass" for E[x²] - E[x]², clamped at zero or not ("one-pass-clamped").
+    variance: "two-pass"; "welford" for updated or merged moments; or "one-pass" for E[x²] - E[x]², clamped at zero or
+    not ("one-pass-clamped").
     reduction: how error grows in a sum: "pairwise" (blocked or tree) or "sequential".
     compute: dtype of the arithmetic for each dtype of x.
     y_dtype: "x" if y has x's dtype, "promoted" if that of x and the parameters together.
@@ -99,7 +100,7 @@ class Conventions:
     def __post_init__(self):
         _expect("running_ddof", self.running_ddof, (0, 1))
         _expect("decay_meaning", self.decay_meaning, ("old", "new"))
-        _expect("variance", self.variance, ("two-pass", "one-pass", "one-pass-clamped"))
+        _expect("variance", self.variance, ("two-pass", "welford", "one-pass", "one-pass-clamped"))
         _expect("reduction", self.reduction, ("pairwise", "sequential"))
         _expect("y_dtype", self.y_dtype, ("x", "promoted"))
         _expect("channel_axes", self.channel_axes, ("any", "one", "first", "last"))

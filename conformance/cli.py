@@ -9,6 +9,7 @@ COMMANDS = {
     "list": ("bnconform.conformance.commands:list_", "Implementations and cases."),
     "run": ("bnconform.conformance.commands:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
     "certify": ("bnconform.conformance.certify:certify", "Prove the golden vectors again."),
+    "mutants": ("bnconform.conformance.mutants.cli:mutants", "Wrong implementations, and which cases kill them."),
     "explain": ("bnconform.conformance.commands:explain", "A case: input, expected, clause, allowance, how to reproduce."),
     "export": ("bnconform.conformance.ports.cli:export", "Cases as files, for ports without Python."),
     "judge": ("bnconform.conformance.ports.cli:judge", "Judge the outputs that a port wrote into such files."),

@@ -13,6 +13,7 @@ from bnconform.backends import registry
 from . import report as reports
 from .golden import Golden, GoldenError
 from .known import KnownError
+from .museum import table as exhibits
 from .run import Options, UsageError, select
 from .run import run as run_suite
 from .terminal import ProgressListener, print_results
@@ -44,9 +45,13 @@ def writable(path: str | None) -> Path | None:
 
 @click.command(name="list")
 @click.option("-k", "patterns", multiple=True, help="Only cases whose id contains this or matches this shell pattern.")
-def list_(patterns):
+@click.option("--museum", is_flag=True, help="Instead: real bugs, and the mutant and case that stand for each.")
+def list_(patterns, museum):
     """Implementations and cases."""
     out = console()
+    if museum:
+        out.print(exhibits())
+        return
     try:
         cases = select(Golden(), patterns)
     except WRONG_USE as error:

@@ -3,9 +3,14 @@
 Never asks which framework it looks at: what differs between frameworks is in the conventions.
 """
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 from bnconform.backends.contract import Conventions
+from bnconform.bounds import Allowance
 
+from .aggregate import Aggregate, aggregate
 from .allow import allowances, output_dtype
 from .golden import Golden
 from .records import Case, Failure, Observation, Verdict
@@ -20,15 +25,43 @@ FAILURE_STATUS = {
     "missing": "fail",
 }
 
+# what an implementation is graded by, whatever it declares
+STRICT = {"variance": "two-pass", "reduction": "pairwise"}
+
 BASIC = ("y", "batch_mean", "batch_var", "dx", "dgamma", "dbeta", "running_mean", "running_var")
 
 
-def judge(implementation: str, observation: Observation, case: Case, golden: Golden, conventions: Conventions) -> list[Verdict]:
-    """One verdict for every output of the case."""
+class Expectation(NamedTuple):
+    """What is expected of a case, by output name; the same for everybody who declares the same conventions.
+
+    wanted: (rounded, exact) arrays. allowed: allowances of the declared arithmetic. strict: those every implementation is graded by.
+    """
+
+    wanted: dict
+    allowed: dict
+    strict: dict
+
+
+def expectation(case: Case, golden: Golden, conventions: Conventions) -> Expectation:
+    """Golden values and allowances of a case under `conventions`."""
+    wanted, inputs = golden.wanted(case, conventions.running_ddof), golden.inputs(case)
+    allowed = allowances(case, inputs, conventions, wanted)
+    strict = allowances(case, inputs, replace(conventions, **STRICT), wanted) if _declares(conventions) else allowed
+    return Expectation(wanted, allowed, strict)
+
+
+def judge(
+    implementation: str,
+    observation: Observation,
+    case: Case,
+    golden: Golden,
+    conventions: Conventions,
+    expected: Expectation | None = None,
+) -> list[Verdict]:
+    """One verdict for every output of the case. expected: `expectation` of the case, where it is at hand."""
     if case.raises:
         return [_judge_error(implementation, case, observation)]
-    wanted = golden.wanted(case, conventions.running_ddof)
-    allowed = allowances(case, golden.inputs(case), conventions, wanted)
+    wanted, allowed, strict = expected or expectation(case, golden, conventions)
     verdicts = []
     for output in case.outputs():
         got = observation.outputs.get(output)
@@ -38,12 +71,20 @@ def judge(implementation: str, observation: Observation, case: Case, golden: Gol
             continue
         kind = output_dtype(case, output.split(".", 1)[1], conventions)
         found = compare(got, *wanted[output], allowed[output], kind)
+        if found["score"] is not None:
+            graded = found if strict is allowed else compare(got, *wanted[output], strict[output], kind)
+            found["strict_score"] = graded["score"]
         verdicts.append(Verdict(implementation, case.id, output, **found))
     for change in observation.changed:
         verdicts.append(
             Verdict(implementation, case.id, "inputs", "fail", None, "changed", f"{change} [BN-8.3]")
         )
     return verdicts
+
+
+def _declares(conventions: Conventions) -> bool:
+    """Whether the declared arithmetic is another than the strict one."""
+    return any(getattr(conventions, name) != value for name, value in STRICT.items())
 
 
 def _absence(output: str, observation: Observation, conventions: Conventions) -> Failure:
@@ -71,7 +112,7 @@ def _judge_error(implementation, case, observation) -> Verdict:
     return _failed(implementation, case.id, "error", failure)
 
 
-def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: np.ndarray, kind: str) -> dict:
+def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: Allowance, kind: str) -> dict:
     """Fields of a verdict for one output: got against the exact values within `allowed`.
 
     rounded: the exact value in the output's own type (it tells where overflow to infinity is right).
@@ -85,7 +126,16 @@ def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: np
     values = got.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         limit = exact.astype(got.dtype).astype(np.float64)  # infinite where the type cannot hold the exact value
-    return _compare_values(values, exact, limit, allowed)
+        error = values - exact
+    return _together(_compare_values(values, exact, limit, allowed.element), aggregate(error, exact, allowed))
+
+
+def _together(found, sums: Aggregate) -> dict:
+    """Fields that the sums over all elements change: a bias may hide below every element's allowance."""
+    found = found | {"bias_score": sums.score}
+    if found["status"] == "pass" and sums.score > 1:
+        return found | {"status": "fail", "kind": "bias", "message": sums.text()}
+    return found
 
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
@@ -100,6 +150,7 @@ def _compare_values(values, exact, limit, allowed):
     found = {
         "status": "pass" if largest <= 1 else "fail",
         "score": largest,
+        "error": float(error[worst]),
         "count": int(score.size),
         "mismatches": int(np.sum(score > 1)),
         "worst_index": tuple(int(i) for i in worst),

@@ -52,7 +52,7 @@ def _describe_outputs(say, case, inputs, wanted, running_ddof):
         say(f"\nstep {index}: {step.mode}{memory}{options}; expected (allowance of a two-pass float32 computation)")
         for name in step.outputs:
             rounded, _ = wanted[f"{index}.{name}"]
-            limit = np.asarray(allowed[f"{index}.{name}"], np.float64)
+            limit = allowed[f"{index}.{name}"].element
             say(f"  {name:<16}{_brief(rounded)}  (allowance up to {np.max(limit, initial=0.0):.3g})")
 
 

@@ -3,18 +3,19 @@
 A family is one safetensors file; `manifest.json` holds the case records, the files' SHA-256 and the versions. Tensor
 names are `<case>|<part>|<name>`: part "in" for inputs ("gamma", "0.x"), "want" for the correctly rounded outputs
 ("0.y"), "want64" for the same values rounded to float64 where the output's type is narrower, and "want-ddof1" or
-"want64-ddof1" where running_ddof = 1 gives other values than 0.
+"want64-ddof1" where running_ddof = 1 gives other values than 0. Of cases marked `large` the manifest holds hashes only.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 from bnconform.dtypes import dtype
 
+from .mutants.kills import Kills
 from .records import Case
 
 FOLDER = Path(__file__).parent / "golden" / "v1"
@@ -78,8 +79,10 @@ class Golden:
 
     @cached_property
     def cases(self) -> dict[str, Case]:
-        """All cases by id, in the order of the manifest."""
-        return {data["id"]: Case.from_json(data) for data in self.manifest["cases"]}
+        """All cases by id, in the order of the manifest, with the mutants each must kill."""
+        kills = Kills.load()
+        cases = (Case.from_json(data) for data in self.manifest["cases"])
+        return {case.id: replace(case, mutants=kills.telling(case.id)) for case in cases}
 
     @property
     def hash(self) -> str:
@@ -99,6 +102,13 @@ class Golden:
             raise GoldenError(f"{path.name} has SHA-256 {got[:16]}…, expected {expected[:16]}… of the manifest: the file is damaged")
         return decode(blob)
 
+    @lru_cache(maxsize=2)
+    def large(self, id: str) -> dict[str, np.ndarray]:
+        """Arrays of a case that is not frozen, made again and checked against its hashes."""
+        from .large import load
+
+        return load(self.cases[id], self.manifest["large"][id])
+
     def inputs(self, case: Case) -> dict[str, np.ndarray]:
         """Input tensors of a case by name ("gamma", "0.x"), fresh copies."""
         return {name: array.copy() for name, array in self._part(case, "in").items()}
@@ -114,5 +124,5 @@ class Golden:
 
     def _part(self, case: Case, part: str) -> dict[str, np.ndarray]:
         prefix = f"{case.id}|{part}|"
-        arrays = self.family(case.family)
+        arrays = self.large(case.id) if case.large else self.family(case.family)
         return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -35,7 +35,7 @@ class Case:
 
     clauses: what SPEC.md demands here. mutants: names of the wrong implementations it must kill.
     raises: the clause whose error is expected instead of outputs, or None.
-    quick: part of `run --quick`.
+    quick: part of `run --quick`. large: not frozen, but drawn and answered again when asked for, and checked by hash.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Case:
     mutants: tuple[str, ...] = ()
     raises: str | None = None
     quick: bool = False
+    large: bool = False
 
     def outputs(self):
         """Names of everything that is compared, `<step>.<output>`."""
@@ -100,7 +101,9 @@ class Observation:
 class Verdict:
     """The judgement of one output.
 
-    score: largest error / allowance (at most 1 passes), None where nothing was measured.
+    score: largest error / allowance (at most 1 passes), None where nothing was measured. error: the error there.
+    strict_score: the score that a two-pass variance and pairwise sums would get, whatever is declared.
+    bias_score: of the sum of all errors and of their squares, against their allowance.
     kind: what is wrong in a word: "value", "nan", "inf", "shape", "dtype", "missing", "changed",
     "raised:ValueError", "died:SIGSEGV", ...; "" for a pass.
     """
@@ -116,11 +119,14 @@ class Verdict:
     count: int = 0
     worst_index: tuple[int, ...] | None = None
     bias_score: float | None = None
+    strict_score: float | None = None
+    error: float | None = None
     diagnosis: str | None = None
     reference: str | None = None
 
     def to_json(self) -> dict:
-        return {**asdict(self), "score": _number(self.score), "bias_score": _number(self.bias_score)}
+        numbers = {name: _number(getattr(self, name)) for name in ("score", "bias_score", "strict_score", "error")}
+        return {**asdict(self), **numbers}
 
 
 def _number(value):

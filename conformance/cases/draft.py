@@ -160,7 +160,8 @@ def _draft_step(id, index, words, shape, axes, x, params, gamma, beta, running, 
     count_shape = tuple(shape[axis] for axis in axes)
     mask = options.pop("mask", None)
     if mask:
-        inputs["mask"] = _mask(f"{key}|mask", shape, () if mask == "element" else axes)
+        spread = {"element": (), "position": axes, "sample": range(1, len(shape))}[mask]
+        inputs["mask"] = _mask(f"{key}|mask", shape, spread)
     if options.pop("jvp", False):
         inputs["x_dot"] = as_dtype(bell(f"{key}|x_dot", shape), x)
         outputs.append("y_dot")
@@ -177,7 +178,7 @@ def _draft_step(id, index, words, shape, axes, x, params, gamma, beta, running, 
 
 
 def _mask(key, shape, axes):
-    """About 70 % true, equal for all channels of `axes`; the last entry of axis 0 all false, as padding is."""
+    """About 70 % true, of size 1 along `axes`; the last entry of axis 0 all false, as padding is."""
     keep = uniform(key, tuple(1 if axis in axes else size for axis, size in enumerate(shape))) < 0.7
     keep[-1] = False
     keep[0] = True

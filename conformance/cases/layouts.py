@@ -31,7 +31,8 @@ SHAPES = [
     ("two", (2, 5), 1, "BN-1.2 BN-2.2", "m = 2: ddof 0 and 1 differ by a factor of two"),
 ]
 
-QUICK = {"dense", "nchw", "nhwc", "ambiguous-first", "ambiguous-last", "channels-65", "per-activation", "two", "size-collision"}
+QUICK = {"dense", "nchw", "nhwc", "ncdhw", "ambiguous-first", "ambiguous-last", "channels-65", "channels-1000", "size-collision"}
+QUICK |= {"per-activation", "per-activation-swapped", "two"}
 
 MEMORY = [
     ("sliced", "every second row of a larger array"),

@@ -87,6 +87,7 @@ def population():
             axes=axes,
             running=None,
             steps=[{"mode": "population", "n": None, "dy": None, "memory": "contiguous", "edit": None, "options": {"sizes": list(SIZES)}}],
+            quick=tag == "dense",
             **WIDE,
         )
 
