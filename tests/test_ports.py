@@ -92,14 +92,17 @@ def run_port(program, folder):
     subprocess.run([program, folder], check=True, capture_output=True, timeout=60)
 
 
-@pytest.mark.parametrize("format", [(), ("--npy",)], ids=["safetensors", "npy"])
-def test_c_port_conforms_on_all_cases(build, tmp_path, format):
-    folder = export(tmp_path / "all", *format)
+FROZEN = [word for family in sorted({c.family for c in Golden().cases.values() if not c.large}) for word in ("-k", f"{family}/*")]
+
+
+@pytest.mark.parametrize("options, least", [(FROZEN, 2000), (("--quick", "--npy"), 400)], ids=["safetensors", "npy"])
+def test_c_port_conforms(build, tmp_path, options, least):
+    folder = export(tmp_path / "all", *options)
     run_port(build(), folder)
     status, output, rows = judge(folder, "--known", PORT / "known.json")
     assert status == 0, output
     passed = sum(row["status"] == "pass" for row in rows.values())
-    assert passed > 2000 and statuses(rows) == {"pass", "deviates", "unsupported"}
+    assert passed > least and statuses(rows) <= {"pass", "deviates", "unsupported"}
 
 
 @pytest.mark.parametrize(

@@ -149,8 +149,8 @@ class FileDesk:
 
     def _files(self, case, kinds):
         """(path, outputs in it, the most bytes it may have): as if all were float64, and again as much, for other headers."""
-        folder, golden = case_folder(case.id), self.folder.golden
-        sizes = {name: golden.wanted(case, 0)[name][0].size * 16 + reading.HEADER for name in kinds}
+        folder, wanted = case_folder(case.id), self.folder.golden.wanted(case, 0) if kinds else {}
+        sizes = {name: wanted[name][0].size * 16 + reading.HEADER for name in kinds}
         if self.folder.format == "npy":
             return [(f"{folder}/outputs/{name}.npy", (name,), sizes[name]) for name in kinds]
         return [(f"{folder}/outputs.safetensors", tuple(kinds), sum(sizes.values()))] if kinds else []
