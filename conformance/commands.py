@@ -1,5 +1,6 @@
 """The commands of the main job: list, run, explain."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -80,7 +81,8 @@ def list_(patterns, museum):
 @click.option("--html", "html_path", help="Write the report as one HTML page.")
 @click.option("--junit", "junit_path", help="Write the results as JUnit XML.")
 @click.option("--known", multiple=True, help="A JSON file of known differences of your own backend.")
-def run(implementations, patterns, quick, device, jobs, timeout, json_path, html_path, junit_path, known):
+@click.option("--golden", "folder", help="A folder of golden files of your own, as `keep` writes them.")
+def run(implementations, patterns, quick, device, jobs, timeout, json_path, html_path, junit_path, known, folder):
     """Judge implementations: built-in names, entry points, or package.module:Class.
 
     Without IMPL: all built-in implementations, those not installed shown as such.
@@ -92,7 +94,7 @@ def run(implementations, patterns, quick, device, jobs, timeout, json_path, html
         names = list(dict.fromkeys(implementations)) or [e.name for e in registry.entries().values() if e.required]
         for name in names:
             _check_name(name)
-        options = Options(device=device, timeout=timeout, jobs=jobs, known=known)
+        options = Options(device=device, timeout=timeout, jobs=jobs, known=known, golden=_golden(folder))
         cases = select(options.golden, patterns, quick)
         with ProgressListener(out) as listener:
             results = run_suite(names, cases, options, listener)
@@ -101,6 +103,14 @@ def run(implementations, patterns, quick, device, jobs, timeout, json_path, html
     print_results(out, results)
     _write(out, results, cases, options.golden, *paths)
     sys.exit(reports.exit_status(results, named))
+
+
+def _golden(folder) -> Golden:
+    """The golden files of this package, or those in a folder, which the workers then read too."""
+    if folder is None:
+        return Golden()
+    os.environ["BNCONFORM_GOLDEN"] = os.path.abspath(folder)
+    return Golden(Path(folder))
 
 
 def _check_name(name):

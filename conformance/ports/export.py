@@ -73,5 +73,7 @@ def _write_json(path, data):
 
 
 def fits_files(case: Case) -> bool:
-    """Whether files can ask what the case asks: how an array lies in memory does not travel in them [BN-8.3]."""
-    return all(step.memory == "contiguous" for step in case.steps)
+    """Whether files can ask what the case asks: how an array lies in memory does not travel in them [BN-8.3], and laws have
+    no frozen values that would give a slot its shape.
+    """
+    return not case.law and all(step.memory == "contiguous" for step in case.steps)
