@@ -51,6 +51,10 @@ class KerasLayer:
     conventions = replace(CONVENTIONS, **engine.CONVENTIONS)
 
     @staticmethod
+    def compiling() -> float:
+        return engine.compiling() if hasattr(engine, "compiling") else 0.0
+
+    @staticmethod
     def version() -> str:
         return f"{keras.__version__} ({engine.version()})"
 

@@ -8,6 +8,7 @@ names are `<case>|<part>|<name>`: part "in" for inputs ("gamma", "0.x"), "want" 
 
 import hashlib
 import json
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -123,6 +124,18 @@ class Golden:
         return {name: (array, wide.get(name, array)) for name, array in wanted.items()}
 
     def _part(self, case: Case, part: str) -> dict[str, np.ndarray]:
-        prefix = f"{case.id}|{part}|"
-        arrays = self.large(case.id) if case.large else self.family(case.family)
-        return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        parts = _by_part(self.large(case.id)) if case.large else self._parts(case.family)
+        return dict(parts.get((case.id, part), {}))
+
+    @lru_cache(maxsize=None)
+    def _parts(self, family: str) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+        return _by_part(self.family(family))
+
+
+def _by_part(arrays):
+    """Arrays by case and part: looking through a family for each of its cases would cost the square of their number."""
+    parts = defaultdict(dict)
+    for key, array in arrays.items():
+        case, part, name = key.split("|")
+        parts[case, part][name] = array
+    return parts

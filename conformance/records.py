@@ -92,13 +92,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Observation:
-    """What an implementation gave for a case: arrays by output name, inputs it changed, how it failed."""
+    """What an implementation gave for a case: arrays by output name, inputs it changed, how it failed.
+
+    seconds: spent in the backend; compiling: of these, what it says it spent compiling.
+    """
 
     case: str
     outputs: Mapping[str, np.ndarray]
     changed: tuple[str, ...] = ()
     failure: Failure | None = None
     seconds: float = 0.0
+    compiling: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,12 @@ class Verdict:
     def to_json(self) -> dict:
         numbers = {name: _number(getattr(self, name)) for name in ("score", "bias_score", "strict_score", "error")}
         return {**asdict(self), **numbers}
+
+    @classmethod
+    def from_json(cls, data: dict) -> "Verdict":
+        """Inverse of `to_json`."""
+        convert = dict.fromkeys(("score", "bias_score", "strict_score", "error"), float) | {"worst_index": tuple}
+        return cls(**{key: convert[key](value) if key in convert and value is not None else value for key, value in data.items()})
 
 
 def _number(value):

@@ -1,7 +1,9 @@
 """Judged implementations -> the report: JSON, tables of words, HTML, JUnit."""
 
+import hashlib
 import json
 import os
+import re
 import tempfile
 from collections import Counter, defaultdict
 from dataclasses import asdict
@@ -13,6 +15,8 @@ from .records import STATUSES, Case
 from .run import Judged, machine
 
 SCHEMA = "bnconform-report/1"
+
+ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
 def summarize(judged: Judged) -> dict:
@@ -68,6 +72,19 @@ def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
         ],
         "results": [verdict.to_json() for judged in results for verdict in judged.verdicts],
     }
+
+
+def normalize(report: dict) -> dict:
+    """The report without what differs between two runs of the same: times, the machine, addresses in messages."""
+    implementations = [{k: v for k, v in item.items() if k != "seconds"} for item in report["implementations"]]
+    results = [row | {"message": ADDRESS.sub("0x…", row["message"])} for row in report["results"]]
+    kept = {key: value for key, value in report.items() if key != "machine"}
+    return kept | {"implementations": implementations, "results": results}
+
+
+def fingerprint(report: dict) -> str:
+    """SHA-256 of the normalized report: equal for an uninterrupted run, a resumed one, and one put together from shards."""
+    return hashlib.sha256(json.dumps(normalize(report), sort_keys=True).encode()).hexdigest()
 
 
 def reasons(judged: Judged, status: str) -> list[tuple[str, int, list[str]]]:

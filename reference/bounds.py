@@ -20,8 +20,8 @@ from .layout import Layout
 class Numerics(NamedTuple):
     """What an implementation declares of its arithmetic.
 
-    dtype: type of the arithmetic. variance: "two-pass"; "welford" for updated or merged moments; "one-pass"
-    (clamped or not). reduction: "pairwise" (blocked, tree) or "sequential".
+    dtype: type of the arithmetic. variance: "two-pass"; "welford" for updated, merged or corrected moments;
+    "one-pass" (clamped or not). reduction: "pairwise" (blocked, tree) or "sequential".
     """
 
     dtype: str = "float32"

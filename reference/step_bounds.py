@@ -116,8 +116,8 @@ class StepBounds:
         """gamma r P(dy) [BN-5.1, BN-5.2]."""
         on = self.on
         moved, _ = self.project(dy)
-        # what gamma dy and the slope lose to underflow is multiplied by r; in inference there is no slope, and no x [BN-7.1]
-        lost = 4 * on.tiny * self.r.value * (1 + (np.abs(self.x_hat.value) if self.training else 0.0))
+        # what gamma dy and the slope lose to underflow is multiplied by r
+        lost = 4 * on.tiny * self.r.value * (1 + np.abs(self.x_hat.value) if self.training else 1)
         return on.noisy(on.times(on.times(self.gamma, self.r), moved), lost)
 
     def tangent(self, x_dot, gamma_dot, beta_dot):

@@ -195,7 +195,7 @@ FAIR = (
     Variant("folded a x + b, tree sums", form=folded, backward=differentiated_folded, forward_mode=chained),
     Variant("folded with FMA, blocks", sums.blocked, form=fused, backward=projected),
     Variant("folded, wider accumulators", sums.wide, form=folded, backward=differentiated_folded, forward_mode=chained),
-    Variant("corrected two-pass, tree sums", moments=corrected, backward=projected),
+    Variant("corrected two-pass, tree sums", moments=corrected, backward=projected, variance="welford"),
     Variant("direct, one term after the other", sums.sequential, reduction="sequential"),
     Variant("folded, from the last term", sums.backwards, form=folded, backward=differentiated_folded, reduction="sequential"),
     Variant("Welford", sums.sequential, welford, scaled, projected, variance="welford", reduction="sequential"),
