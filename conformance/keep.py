@@ -18,5 +18,6 @@ def keep(draft: Draft, folder: Path) -> Golden:
     What an earlier call left in the folder is replaced. Errors: ValueError for what is outside the definition's domain.
     """
     write(folder, [draft])
-    Golden.family.cache_clear()  # which knows a folder by its name only
+    for known in (Golden.family, Golden._parts):  # they know a folder by its name only
+        known.cache_clear()
     return Golden(folder)
