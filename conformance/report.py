@@ -123,8 +123,9 @@ def write_all(results: list[Judged], cases: list[Case], golden, json_path: Path 
         write_json(json_path, data)
     if html_path:
         from .html import render
+        from .sections import sections
 
-        write_atomically(html_path, render(data, cases))
+        write_atomically(html_path, render(data, cases, sections(data)))
     if junit_path:
         from .junit import render as render_junit
 

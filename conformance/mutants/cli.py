@@ -44,7 +44,7 @@ def compute(known, bench: Bench, show=None) -> Kills:
     for name, mutant in known.items():
         if show:
             show(name)
-        matrix[name] = bench.scores(mutant.backend)
+        matrix[name] = bench.scores(mutant)
     return Kills(matrix)
 
 
