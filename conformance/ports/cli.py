@@ -28,12 +28,12 @@ def export(folder, patterns, quick, npy, with_golden):
         chosen = select(golden, patterns, quick)
         cases = [case for case in chosen if fits_files(case)]
         if not cases:
-            raise UsageError("all chosen cases are about the layout of arrays in memory, which files do not have")
+            raise UsageError("files cannot ask any of these cases: they are about the layout of arrays in memory, or laws")
         export_cases(Path(folder), golden, cases, "npy" if npy else "safetensors", with_golden)
     except WRONG_USE as error:
         refuse(error)
     left = len(chosen) - len(cases)
-    without = f"; without {left} about the layout of arrays in memory, which files do not have" if left else ""
+    without = f"; without {left} that files cannot ask (the layout of arrays in memory, laws)" if left else ""
     console().print(f"wrote {len(cases)} cases to {folder}{without}", highlight=False, markup=False, soft_wrap=True)
 
 
