@@ -153,8 +153,11 @@ def _break_off(why, journal, status):
 
 
 def conclude(out, results, journal, golden, paths) -> int:
-    """Write the reports, print the results, give the exit status."""
+    """Diagnose, write the reports, print the results, give the exit status."""
+    from .diagnose import diagnosed
+
     cases = [golden.cases[case] for case in journal.plan.own_cases()]
+    results = [diagnosed(judged, golden) for judged in results]
     reports.write_all(results, cases, golden, *paths)  # first: whoever reads the output may stop reading
     print_results(out, results)
     for path in filter(None, paths):

@@ -7,6 +7,7 @@ import click
 
 from .. import report as reports
 from ..commands import WRONG_USE, console, refuse, writable
+from ..diagnose import diagnosed
 from ..golden import Golden
 from ..run import Options, UsageError, select
 from ..terminal import ProgressListener, print_results
@@ -58,6 +59,7 @@ def judge(folder, json_path, html_path, junit_path, known):
             filled.close()
     except WRONG_USE as error:
         refuse(error)
+    results = [diagnosed(judged, options.golden) for judged in results]
     reports.write_all(results, filled.cases, options.golden, *paths)
     print_results(out, results)
     for line in strangers:

@@ -10,7 +10,7 @@ from .. import known as known_differences
 from ..allow import output_dtype
 from ..golden import Golden
 from ..records import Case, Failure, Observation, Verdict
-from ..run import Judged, Options, UsageError, judge_case
+from ..run import Judged, Options, UsageError, judge_case, telling
 from . import reading
 from .declaration import MOST, parse_json, read_declaration
 from .folder import FORMATS, SCHEMA, case_folder, is_empty, store
@@ -188,7 +188,7 @@ class FileDesk:
 
 def judge_folder(folder: Folder, options: Options, listener) -> Judged:
     """Every case of a folder through the one way."""
-    desk, verdicts, failing = FileDesk(folder, options), [], {}
+    desk, verdicts, observations = FileDesk(folder, options), [], {}
     known = [entry for path in options.known for entry in known_differences.read(path)]
     known_differences.check_ids(known, {case.id: case.outputs() for case in options.golden.cases.values()})
     listener.started(desk.name, len(folder.cases))
@@ -196,9 +196,9 @@ def judge_folder(folder: Folder, options: Options, listener) -> Judged:
         found, observation = judge_case(desk, case, known)
         found += [Verdict(desk.name, case.id, "files", "fail", kind="extra", message=line) for line in desk.extra]
         verdicts += found
-        if any(verdict.status == "fail" for verdict in found):
-            failing[case.id] = observation
+        if telling(case, found):
+            observations[case.id] = observation
         listener.judged(desk.name, case, found)
-    judged = Judged(desk.name, desk.hello, "files", tuple(verdicts), failing, dict(desk.seconds))
+    judged = Judged(desk.name, desk.hello, "files", tuple(verdicts), observations, dict(desk.seconds))
     listener.finished(judged)
     return judged
