@@ -16,6 +16,7 @@ from .hypotheses import singles
 from .question import Question, questions
 
 PARTNERS = 24  # mistakes that explain at least an output, tried together with every other
+BARELY = 2.0  # a score that a mistake too small to be seen may leave
 SUPPORT = 2  # plain failing cases that a mistake must predict before cases aside are forgiven
 SCREEN = 4  # cases that a mistake must fit before all are asked
 
@@ -33,7 +34,7 @@ def explain(implementation: str, failed, observations, golden, conventions) -> l
         answered = [q for q in asked if q.case.raises is None and (q in left or not q.failed)]
         attempts = (attempt(answered, left, conventions) for attempt in (_single, _local, _several, _pair, _partly))
         found += next((names for names in attempts if names), [unexplained(left)])
-    return found + structure.silent_errors(asked, found)
+    return structure.without_consequences(found + structure.silent_errors(asked, found))
 
 
 def _local(asked, failing, conventions):
@@ -53,8 +54,8 @@ def fits(hypothesis, question: Question) -> bool:
     """Whether what was observed is what this mistake gives."""
     if not hypothesis.touches(question.case):
         return not question.failed
-    if question.silent(hypothesis) and not question.failed:
-        return True
+    if question.silent(hypothesis):  # no explanation of a failure, but for one that is hardly one
+        return all(score is not None and score <= BARELY for score in question.scores.values())
     return question.fits_early(question.predict(hypothesis), hypothesis.grain)
 
 
@@ -144,6 +145,10 @@ def _several(asked, failing, conventions, whole=True):
         left = [q for q in left if q not in explained]
     if whole:
         return chosen if not left else None
+    if any(not q.aside for q in left):  # what is wrong everywhere may be what is wrong there: no name for a special case
+        plain = {q.case.id for q in failing if not q.aside}
+        chosen = [explanation for explanation in chosen if plain & set(explanation.cases)]
+        left = [q for q in failing if not any(q.case.id in explanation.cases for explanation in chosen)]
     return chosen + [unexplained(left)] if chosen and left else chosen or None
 
 

@@ -35,8 +35,13 @@ def deviating(question):
                 yield f"{name} of {where}"
 
 
-@np.errstate(all="ignore")
 def _of_y(question, index):
+    """Stages of y that deviate."""
+    with np.errstate(all="ignore"):
+        return list(_stages_of_y(question, index))
+
+
+def _stages_of_y(question, index):
     """Whether the mean, the inverse standard deviation, or what comes after x_hat is wrong in y."""
     got = question.got.get(f"{index}.y")
     x = question.inputs.get(f"{index}.x")

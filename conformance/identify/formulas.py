@@ -165,10 +165,13 @@ def _coefficients(asked, dx, mode):
 
 
 def masks(box, conventions):
-    """Whether a mask is taken, and what it does [BN-6.1]."""
-    asked = probe("mask", steps=[step(mask="position")], mean=3.0)
+    """Whether a mask is taken, and what it does [BN-6.1]; some layers take one only where the channels lie last."""
     readings = {"statistics over marked values": RIGHT, "ignored": Rules(mask="ignored"), "inverted": Rules(mask="inverted"), "divided by all": Rules(mask_count="all")}
-    name, evidence = closest(box, asked, readings, ["0.y"])
     reason = conventions.cannot.get("mask")
+    for place, shape, axes in (("channels first", (6, 3, 5), 1), ("channels last", (6, 5, 3), 2)):
+        asked = probe(f"mask-{axes}", steps=[step(mask="position")], mean=3.0, shape=shape, axes=axes)
+        name, evidence = closest(box, asked, readings, ["0.y"])
+        if name in readings:
+            break
     declared = "unsupported" if reason else "statistics over marked values"
-    yield against("mask", name, evidence, declared, reason or "BN-6.1")
+    yield against("mask", name, f"{place}: {evidence}", declared, reason or "BN-6.1")
