@@ -12,6 +12,7 @@ COMMANDS = {
     "certify": ("bnconform.conformance.certify:certify", "Prove the golden vectors again."),
     "mutants": ("bnconform.conformance.mutants.cli:mutants", "Wrong implementations, and which cases kill them."),
     "explain": ("bnconform.conformance.commands:explain", "A case: input, expected, clause, allowance, how to reproduce."),
+    "identify": ("bnconform.conformance.identify.cli:identify", "Semantics of an implementation, inferred from probes alone."),
     "export": ("bnconform.conformance.ports.cli:export", "Cases as files, for ports without Python."),
     "judge": ("bnconform.conformance.ports.cli:judge", "Judge the outputs that a port wrote into such files."),
     "accuracy": ("bnconform.conformance.accuracy.cli:accuracy", "Allowances held against right variants and mistakes: tables and figures."),
