@@ -40,7 +40,7 @@ def test_evaluator_without_a_mistake_gives_the_golden_values(case):
     for name, (_, exact) in wanted.items():
         exact = exact.astype(np.float64)
         with np.errstate(all="ignore"):
-            near = (found[name] == exact) | np.isnan(found[name]) & np.isnan(exact) | (np.abs(found[name] - exact) <= allowed[name])
+            near = (found[name] == exact) | np.isnan(found[name]) & np.isnan(exact) | (np.abs(found[name] - exact) <= allowed[name].element)
         assert near.all(), f"{case.id} {name}"
 
 
