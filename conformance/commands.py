@@ -1,5 +1,6 @@
 """The commands of the main job: list, run, explain."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -95,7 +96,8 @@ def _shard(ctx, param, text):
 @click.option("--json", "json_path", help="Write the report as JSON.")
 @click.option("--html", "html_path", help="Write the report as one HTML page.")
 @click.option("--junit", "junit_path", help="Write the results as JUnit XML.")
-def run(implementations, patterns, quick, journal_path, resume, json_path, html_path, junit_path, **options):
+@click.option("--golden", "folder", help="A folder of golden files of your own, as `keep` writes them.")
+def run(implementations, patterns, quick, journal_path, resume, folder, json_path, html_path, junit_path, **options):
     """Judge implementations: built-in names, entry points, or package.module:Class.
 
     Without IMPL: all built-in implementations, those not installed shown as such. A journal that was not asked for by name is
@@ -108,7 +110,7 @@ def run(implementations, patterns, quick, journal_path, resume, json_path, html_
         names = list(dict.fromkeys(implementations)) or [e.name for e in registry.entries().values() if e.required]
         for name in names:
             _check_name(name)
-        options = Options(**options)
+        options = Options(golden=_golden(folder), **options)
         cases = select(options.golden, patterns, quick)
         journal = _journal(plan(names, cases, options, named), journal_path or (json_path and f"{json_path}.journal"), resume)
         results = _judge(names, cases, options, journal, out)
@@ -151,13 +153,24 @@ def _break_off(why, journal, status):
 
 
 def conclude(out, results, journal, golden, paths) -> int:
-    """Write the reports, print the results, give the exit status."""
+    """Diagnose, write the reports, print the results, give the exit status."""
+    from .diagnose import diagnosed
+
     cases = [golden.cases[case] for case in journal.plan.own_cases()]
-    _write(results, cases, golden, *paths)  # first: whoever reads the output may stop reading
+    results = [diagnosed(judged, golden) for judged in results]
+    reports.write_all(results, cases, golden, *paths)  # first: whoever reads the output may stop reading
     print_results(out, results)
     for path in filter(None, paths):
         out.print(f"wrote {path}", highlight=False)
     return reports.exit_status(results, journal.plan.named)
+
+
+def _golden(folder) -> Golden:
+    """The golden files of this package, or those in a folder, which the workers then read too."""
+    if folder is None:
+        return Golden()
+    os.environ["BNCONFORM_GOLDEN"] = os.path.abspath(folder)
+    return Golden(Path(folder))
 
 
 def _check_name(name):
@@ -174,21 +187,6 @@ def _check_name(name):
             sys.path.pop(0)
         if found is None:
             raise UsageError(f"no module named {module!r} (for {name!r})")
-
-
-def _write(results, cases, golden, json_path, html_path, junit_path):
-    data = reports.to_json(results, cases, golden)
-    if json_path:
-        reports.write_json(json_path, data)
-    if html_path:
-        from .html import render
-        from .sections import sections
-
-        reports.write_atomically(html_path, render(data, cases, sections(data)))
-    if junit_path:
-        from .junit import render as render_junit
-
-        reports.write_atomically(junit_path, render_junit(data))
 
 
 @click.command()

@@ -14,6 +14,7 @@ from bnconform.bounds import Allowance
 from .aggregate import Aggregate, aggregate
 from .allow import allowances, output_dtype
 from .golden import Golden
+from .laws import LAWS, limits, misfits, residual
 from .records import Case, Failure, Observation, Verdict
 
 FAILURE_STATUS = {
@@ -86,6 +87,8 @@ def judge(
     """One verdict for every output of the case. expected: `expectation` of the case, where it is at hand."""
     if case.raises:
         return [_judge_error(implementation, case, observation)]
+    if case.law:
+        return _judge_law(implementation, observation, case, golden.inputs(case), conventions)
     wanted, allowed, strict = expected or (expectation(case, golden, conventions) if observation.outputs else NOTHING)
     verdicts = []
     for output in case.outputs():
@@ -100,11 +103,36 @@ def judge(
             graded = found if strict is allowed else compare(got, *wanted[output], strict[output], kind)
             found["strict_score"] = graded["score"]
         verdicts.append(Verdict(implementation, case.id, output, **found))
-    for change in observation.changed:
-        verdicts.append(
-            Verdict(implementation, case.id, "inputs", "fail", None, "changed", f"{change} [BN-8.3]")
-        )
-    return verdicts
+    return [*verdicts, *_changed(implementation, case, observation)]
+
+
+def _judge_law(implementation, observation, case, inputs, conventions):
+    """The last step held against the first; the golden files have no part in it."""
+    laws, got = LAWS[case.law](case, inputs, conventions), observation.outputs
+    odd, verdicts = misfits(case, inputs, conventions, got), []
+    allowed = limits(case, inputs, conventions, {name: array for name, array in got.items() if name not in odd})
+    for name, law in laws.items():
+        output = f"{len(case.steps) - 1}.{name}"
+        absent = [term.output for term in law.terms if term.output not in got]
+        if absent:
+            verdicts.append(_failed(implementation, case.id, output, _absence(absent[0], observation, conventions)))
+            continue
+        if wrong := [odd[term.output] for term in law.terms if term.output in odd]:
+            verdicts.append(Verdict(implementation, case.id, output, "fail", None, *wrong[0]))
+            continue
+        missed = residual(got, law, allowed)
+        zero = np.zeros(missed.error.shape)
+        found = _compare_values(missed.error, zero, zero, missed.allowed)
+        if found["status"] == "fail":
+            found["message"] = f"law broken: {case.says}: {found['message']}"
+        verdicts.append(Verdict(implementation, case.id, output, **found))
+    return [*verdicts, *_changed(implementation, case, observation)]
+
+
+def _changed(implementation, case, observation):
+    """What was not the layer's to change [BN-8.3]."""
+    texts = [f"{change} [BN-8.3]" for change in observation.changed]
+    return [Verdict(implementation, case.id, "inputs", "fail", None, "changed", text) for text in texts]
 
 
 def _absence(output: str, observation: Observation, conventions: Conventions) -> Failure:

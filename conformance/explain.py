@@ -9,6 +9,7 @@ from rich.console import Console
 
 from .allow import allowances
 from .golden import Golden
+from .laws import LAWS
 from .records import Case
 
 SHOWN = 6  # values of an array that are printed
@@ -33,7 +34,9 @@ def describe(console: Console, golden: Golden, case: Case, running_ddof: int) ->
     say("\ninputs")
     for name, array in sorted(inputs.items()):
         say(f"  {name:<16}{_brief(array)}")
-    if case.raises:
+    if case.law:
+        say(f"\nexpected: {' '.join((LAWS[case.law].__doc__ or '').split())}")
+    elif case.raises:
         say(f"\nexpected: an error [{case.raises}]")
     else:
         _describe_outputs(say, case, inputs, golden.wanted(case, running_ddof), running_ddof)

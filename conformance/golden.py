@@ -66,9 +66,10 @@ def encode(arrays: dict[str, np.ndarray], metadata: dict[str, str] | None = None
 
 @dataclass(frozen=True)
 class Golden:
-    """One folder of golden files."""
+    """One folder of golden files. edition: tells apart what a folder held at different times, to all that remember answers."""
 
     folder: Path = FOLDER
+    edition: str = ""
 
     @cached_property
     def manifest(self) -> dict:

@@ -36,6 +36,7 @@ class Case:
     clauses: what SPEC.md demands here. mutants: names of the wrong implementations it must kill.
     raises: the clause whose error is expected instead of outputs, or None.
     quick: part of `run --quick`. large: not frozen, but drawn and answered again when asked for, and checked by hash.
+    law: what the last step owes the first (`laws.py`), where no golden value is compared.
     """
 
     id: str
@@ -57,11 +58,14 @@ class Case:
     raises: str | None = None
     quick: bool = False
     large: bool = False
+    law: str | None = None
 
     def outputs(self):
         """Names of everything that is compared, `<step>.<output>`."""
         if self.raises:
             return ("error",)
+        if self.law:
+            return tuple(f"{len(self.steps) - 1}.{name}" for name in self.steps[-1].outputs)
         return tuple(f"{index}.{name}" for index, step in enumerate(self.steps) for name in step.outputs)
 
     def to_json(self) -> dict:

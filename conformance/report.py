@@ -114,3 +114,19 @@ def write_atomically(path: Path, text: str) -> None:
 def write_json(path: Path, report: dict) -> None:
     """The report as JSON (no NaN or infinity in it: scores without bound are the string "inf")."""
     write_atomically(path, json.dumps(report, indent=1, allow_nan=False) + "\n")
+
+
+def write_all(results: list[Judged], cases: list[Case], golden, json_path: Path | None, html_path: Path | None, junit_path: Path | None) -> None:
+    """The report in every form that has a path."""
+    data = to_json(results, cases, golden)
+    if json_path:
+        write_json(json_path, data)
+    if html_path:
+        from .html import render
+        from .sections import sections
+
+        write_atomically(html_path, render(data, cases, sections(data)))
+    if junit_path:
+        from .junit import render as render_junit
+
+        write_atomically(junit_path, render_junit(data))

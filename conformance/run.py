@@ -62,13 +62,13 @@ def plan(implementations: list[str], cases: list[Case], options: Options, named:
 
 @dataclass(frozen=True)
 class Judged:
-    """All about one implementation: who it is, its verdicts, observations of its failures, seconds by activity."""
+    """All about one implementation: who it is, its verdicts, the observations that tell, seconds by activity."""
 
     name: str
     hello: Hello
     device: str
     verdicts: tuple[Verdict, ...]
-    failing: dict[str, Observation] = field(default_factory=dict)
+    observations: dict[str, Observation] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -159,9 +159,15 @@ def _take_up(desk, results):
 def _result(desk, case, known, listener):
     verdicts, observation = judge_case(desk, case, known)
     listener.judged(desk.name, case, verdicts)
-    failing = any(verdict.status == "fail" for verdict in verdicts)
     patience = desk.patience.in_a_row, desk.patience.in_all
-    return Result(case.id, tuple(verdicts), observation if failing else None, patience, desk.take_seconds())
+    return Result(case.id, tuple(verdicts), observation if telling(case, verdicts) else None, patience, desk.take_seconds())
+
+
+def telling(case: Case, verdicts: list[Verdict]) -> bool:
+    """Whether diagnosis wants the observation: something failed, or its passing refutes wrong names cheaply."""
+    if any(verdict.status in ("fail", "crashed", "timed out") for verdict in verdicts):
+        return True
+    return case.quick and not case.large and any(verdict.status == "pass" for verdict in verdicts)
 
 
 def judged_of(journal: Journal, name: str) -> Judged:
@@ -206,6 +212,8 @@ def known_for(name, options):
     known = known_differences.builtin(name)
     for path in options.known:
         known += known_differences.read(path)
+    if options.golden != Golden():  # cases of one's own: what is known of others has no place there
+        return [entry for entry in known if any(fnmatchcase(case, entry.cases) for case in options.golden.cases)]
     outputs = {case.id: case.outputs() for case in options.golden.cases.values()}
     known_differences.check_ids(known, outputs)
     return known

@@ -113,7 +113,8 @@ def _print_failures(console, judged):
         worst = max(verdicts, key=lambda v: v.score if v.score is not None else float("inf"))
         others = f" and {len(verdicts) - 1} more outputs" if len(verdicts) > 1 else ""
         say = f"[red]{worst.status}[/] {judged.name} {case} {worst.output}{others}: {worst.kind}: {escape(worst.message)}"
-        console.print(f"{say}\n     bnconform run {judged.name} -k {case}", highlight=False, soft_wrap=True)
+        again = f"bnconform explain {case}" if judged.device == "files" else f"bnconform run {judged.name} -k {case}"
+        console.print(f"{say}\n     {again}", highlight=False, soft_wrap=True)
     if len(bad) > MOST_FAILURES:
         console.print(f"… and {len(bad) - MOST_FAILURES} more cases; all are in the report (--json, --html)")
     for explanation in dict.fromkeys(v.diagnosis for vs in bad.values() for v in vs if v.diagnosis):

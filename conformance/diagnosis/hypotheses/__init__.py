@@ -1,0 +1,14 @@
+"""The mistakes that are tried: tables of a name, words, and the rules that a layer with that mistake follows."""
+
+from functools import lru_cache
+
+from .record import Hypothesis
+
+
+@lru_cache(maxsize=None)
+def singles(running_ddof: int) -> tuple[Hypothesis, ...]:
+    """Every single mistake, the likelier first: where two predict the same, the first names it."""
+    from . import arithmetic, extensions, gradients, outputs, running, statistics
+
+    modules = (running, outputs, gradients, statistics, extensions, arithmetic)
+    return tuple(found for module in modules for found in module.hypotheses(running_ddof))
