@@ -88,7 +88,8 @@ def _jvp(call, numbers, parameters, statistics, x, parameters_dot, x_dot):
 @partial(jax.jit, static_argnums=0)
 def _second(call, numbers, parameters, statistics, x, dy, u_parameters, u_x):
     def gradients(p, x, dy):
-        return jax.vjp(lambda p, x: call(numbers, p, statistics, x, None)[0], p, x)[1](dy)
+        y, pull = jax.vjp(lambda p, x: call(numbers, p, statistics, x, None)[0], p, x)
+        return pull(dy.astype(y.dtype))
 
     return jax.vjp(gradients, parameters, x, dy)[1]((u_parameters, u_x))
 
