@@ -17,15 +17,12 @@ def diagnosed(judged: Judged, golden: Golden) -> Judged:
 
     A mistake of the diagnosis itself must not cost the report: it is said in place of a name.
     """
-    # laws and large cases say nothing more about the formula, and cost much to predict
-    plain = {name for name, case in golden.cases.items() if not case.law and not case.large}
-    failed = [v for v in judged.verdicts if v.status in FAILED and v.kind != "stale" and v.case in plain]
+    failed = [v for v in judged.verdicts if v.status in FAILED and v.kind != "stale"]
     if not failed or judged.hello.problem:
         return judged
 
-    observations = {name: seen for name, seen in judged.observations.items() if name in plain}
     try:
-        explanations = explain(judged.name, failed, observations, golden, judged.hello.conventions or Conventions(running_ddof=0))
+        explanations = explain(judged.name, failed, judged.observations, golden, judged.hello.conventions or Conventions(running_ddof=0))
     except Exception as error:
         return _with(judged, failed, lambda verdict: f"no diagnosis: {type(error).__name__}: {error}")
     return _with(judged, failed, lambda verdict: _text(verdict, explanations))

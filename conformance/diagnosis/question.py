@@ -248,7 +248,10 @@ def _size(values):
 
 
 def questions(verdicts, observations, golden, conventions) -> list[Question]:
-    """All cases that were observed, the small ones first; a case that is unsupported says nothing."""
+    """All cases that were observed, the small ones first; a case that is unsupported says nothing.
+
+    Laws and large cases say nothing more about the formula, and have no golden values at hand.
+    """
     failed, scores = {}, {}
     for verdict in verdicts:
         if verdict.status in ("fail", "crashed", "timed out", "deviates"):
@@ -257,7 +260,7 @@ def questions(verdicts, observations, golden, conventions) -> list[Question]:
     found = []
     for case_id, observation in observations.items():
         unsupported = observation.failure is not None and observation.failure.kind == "unsupported"
-        if case_id in golden.cases and not (unsupported and case_id not in failed):
-            known = golden.cases[case_id]
+        known = golden.cases.get(case_id)
+        if known and not known.law and not known.large and not (unsupported and case_id not in failed):
             found.append(Question(facts(known, golden, conventions), observation, failed.get(case_id, {}), scores.get(case_id, {})))
     return sorted(found, key=lambda question: question.size)
