@@ -16,6 +16,17 @@ jax.config.update("jax_enable_x64", True)
 
 SHARDS = "shards"
 
+_COMPILED = []  # seconds, one entry a stage: trace, lowering, compilation
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **_: _COMPILED.append(seconds) if event.startswith("/jax/core/compile/") else None
+)
+
+
+def compiling() -> float:
+    """Seconds this process has spent tracing and compiling."""
+    return sum(_COMPILED)
+
+
 # what the compiler makes of a sum is the same for every layer on it
 REDUCTION_NOTE = "XLA on the CPU sums all but the innermost axis one after the other: the error of a channels-last mean grows like m"
 
@@ -77,7 +88,8 @@ def _jvp(call, numbers, parameters, statistics, x, parameters_dot, x_dot):
 @partial(jax.jit, static_argnums=0)
 def _second(call, numbers, parameters, statistics, x, dy, u_parameters, u_x):
     def gradients(p, x, dy):
-        return jax.vjp(lambda p, x: call(numbers, p, statistics, x, None)[0], p, x)[1](dy)
+        y, pull = jax.vjp(lambda p, x: call(numbers, p, statistics, x, None)[0], p, x)
+        return pull(dy.astype(y.dtype))
 
     return jax.vjp(gradients, parameters, x, dy)[1]((u_parameters, u_x))
 
@@ -89,6 +101,8 @@ class JaxBackend:
 
     parameters: {"gamma", "beta"} as far as there are; statistics: {"running_mean", "running_var"}; all JAX arrays.
     """
+
+    compiling = staticmethod(compiling)
 
     def __init__(self, config, gamma, beta, running_mean, running_var):
         self.config, self.device = config, place(config.device)

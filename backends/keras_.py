@@ -46,9 +46,13 @@ CONVENTIONS = Conventions(
 
 
 class KerasLayer:
-    """`keras.layers.BatchNormalization` with its weights set by `set_weights`."""
+    """`keras.layers.BatchNormalization` with its weights set by `Variable.assign`."""
 
     conventions = replace(CONVENTIONS, **engine.CONVENTIONS)
+
+    @staticmethod
+    def compiling() -> float:
+        return engine.compiling() if hasattr(engine, "compiling") else 0.0
 
     @staticmethod
     def version() -> str:
@@ -76,12 +80,9 @@ class KerasLayer:
                 **options,
             )
             layer.build(config.shape)
-            if len(weights) > len(self.names):  # else the layer keeps the statistics it was built with
-                # copies, because a backend may keep the memory it is given
-                layer.set_weights([np.array(value) for value in weights])
-            elif weights:
-                for variable, value in zip(layer.trainable_variables, weights):
-                    variable.assign(np.array(value))
+            # copies, because a backend may keep the memory it is given; weights that are not given stay as they were built
+            for variable, value in zip(layer.weights, weights):
+                variable.assign(np.array(value))
         return layer
 
     def train(self, x, dy):

@@ -5,9 +5,9 @@ from functools import partial
 
 import jax
 
-from .jax_ import REDUCTION_NOTE, array, arrays, place
+from .jax_ import REDUCTION_NOTE, array, arrays, compiling, place
 
-__all__ = ["CONVENTIONS", "array", "arrays", "jvp", "place", "second", "step", "tensor", "version"]
+__all__ = ["CONVENTIONS", "array", "arrays", "compiling", "jvp", "place", "second", "step", "tensor", "version"]
 
 CONVENTIONS = {"notes": REDUCTION_NOTE}
 

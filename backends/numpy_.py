@@ -23,7 +23,7 @@ class NumpyReference:
         return f"{bn.__version__} (numpy {np.__version__})"
 
     def __init__(self, config, gamma, beta, running_mean, running_var):
-        self.gamma, self.beta = gamma, beta
+        self.gamma, self.beta = (value if value is None else np.array(value) for value in (gamma, beta))
         self.x_type = bn.dtypes.dtype(config.x_dtype)
         self.param_type = bn.dtypes.dtype(config.param_dtype)
         self.state_type = bn.dtypes.dtype(config.state_dtype)
@@ -31,7 +31,7 @@ class NumpyReference:
         self.common = {"eps": config.eps, "channel_axes": config.channel_axes}
         self.running = bn.RunningState.initial(config.channels)
         if running_mean is not None:
-            self.running = bn.RunningState(np.asarray(running_mean, np.float64), np.asarray(running_var, np.float64))
+            self.running = bn.RunningState(np.array(running_mean, np.float64), np.array(running_var, np.float64))
 
     @property
     def statistics(self):

@@ -2,8 +2,10 @@
 
 import numpy as np
 from bnconform.backends.contract import Conventions
-from bnconform.bounds import Numerics, StateAllowance, batch_allowance, rounding, step_allowances
+from bnconform.bounds import Allowance, Numerics, StateAllowance, Statistics, batch_allowance, inverse_std_error
+from bnconform.folding import affine_form, fold
 from bnconform.layout import Layout
+from bnconform.step_bounds import step_allowances
 
 from .records import Case
 
@@ -13,7 +15,7 @@ STATE_LIKE = ("batch_mean", "batch_var", "running_mean", "running_var")
 
 def numerics_of(conventions: Conventions, x_dtype: str) -> Numerics:
     """The arithmetic that an implementation declares for an x of that type."""
-    variance = "two-pass" if conventions.variance == "two-pass" else "one-pass"
+    variance = conventions.variance.removesuffix("-clamped")  # clamping at zero never adds to the error
     return Numerics(conventions.compute[x_dtype], variance, conventions.reduction)
 
 
@@ -30,18 +32,24 @@ def output_dtype(case: Case, name: str, conventions: Conventions | None = None) 
 
 
 @np.errstate(all="ignore")
-def allowances(case: Case, inputs: dict, conventions: Conventions, wanted: dict) -> dict[str, np.ndarray]:
-    """Largest accepted |got - exact| by output name, shapes as the outputs'.
+def allowances(case: Case, inputs: dict, conventions: Conventions, wanted: dict) -> dict[str, Allowance]:
+    """What is accepted of each output: `element` has the output's shape, the rest serves the sums over all elements.
 
-    wanted: output name -> (rounded, exact in float64), as `Golden.wanted` gives it. The final rounding into the output's type is
-    included.
+    wanted: output name -> (rounded, exact in float64), as `Golden.wanted` gives it. The final rounding into the output's
+    type is included.
     """
     numerics = numerics_of(conventions, case.x_dtype)
-    inner = _fold(case, inputs, numerics) if case.steps[0].mode == "fold" else _chain(case, inputs, conventions, numerics)
+    mode = case.steps[0].mode
+    if mode == "fold":
+        inner = _fold(case, inputs, numerics)
+    elif mode == "population":
+        inner = _population(case, inputs, numerics)
+    else:
+        inner = _chain(case, inputs, conventions, numerics)
     out = {}
     for name, (_, exact) in wanted.items():
         kind = output_dtype(case, name.split(".", 1)[1], conventions)
-        out[name] = inner[name] + rounding(exact, kind)
+        out[name] = inner[name].rounded(exact, kind, numerics.dtype)
     return out
 
 
@@ -50,63 +58,67 @@ def _chain(case, inputs, conventions, numerics):
     out, state = {}, None
     if case.has_state:
         state = StateAllowance.initial(inputs["running_mean"], inputs["running_var"])
-    common = {"eps": case.eps, "channel_axes": case.channel_axes, "numerics": numerics}
-    update = {"decay": case.decay, "running_ddof": conventions.running_ddof, "dtype": case.state_dtype}
+    update = dict(decay=case.decay, running_ddof=conventions.running_ddof, dtype=case.state_dtype, compute=numerics.dtype)
     for index, step in enumerate(case.steps):
         arrays = {name: inputs[f"{index}.{name}"] for name in step.inputs}
-        if step.mode == "population":
-            return _population(case, inputs, numerics)
         layout = Layout(arrays["x"].shape, case.channel_axes)
         training = step.mode in ("train", "renorm")
-        if training:
-            channel = batch_allowance(np.asarray(arrays["x"], np.float64), layout, numerics, arrays.get("mask"))
-        else:
-            channel = state.channel(layout.m)
-        parameters = (inputs.get("gamma"), inputs.get("beta"))
-        found = step_allowances(arrays, *parameters, channel, training=training, **common)
+        before = state and state.statistics(layout.m)
+        at = _batch(arrays, step, layout, numerics) if training else before
+        common = {"eps": case.eps, "channel_axes": case.channel_axes, "numerics": numerics, "training": training}
         if step.mode == "renorm":
-            found = _renorm(found, state, step, case, layout)
+            common |= {"state": before, "limits": step.options}
+        found = step_allowances(arrays, inputs.get("gamma"), inputs.get("beta"), at, **common)
         if training:
-            found |= {"batch_mean": channel.mean_error, "batch_var": channel.var_error}
-            state = state and state.update(channel, **update)
+            var_error = np.maximum(at.var_error, at.var_short)
+            found |= {"batch_mean": Allowance.independent(at.mean_error), "batch_var": Allowance.leaning(var_error)}
+            state = state and state.update(at, **update)
         if state:
-            found |= {"running_mean": state.mean_error, "running_var": state.var_error}
+            found |= {"running_mean": Allowance.independent(state.mean_error), "running_var": Allowance.leaning(state.var_error)}
         out |= {f"{index}.{name}": value for name, value in found.items()}
     return out
 
 
-def _renorm(found, state, step, case, layout):
-    """r' and d' scale and shift what plain training gives, by factors that are themselves rounded [BN-6.4]."""
-    widest = step.options["r_max"] * 4
-    shift = 16 * np.spacing(np.float32(1)) * (step.options["d_max"] + 1)
-    return {name: value * widest + shift * (name in ("y", "dgamma")) * 4 for name, value in found.items()}
+def _batch(arrays, step, layout, numerics):
+    """Statistics of a training step; those of shards are merged, whatever each shard does [BN-6.3]."""
+    if "sizes" in step.options and numerics.variance == "two-pass":
+        numerics = numerics._replace(variance="welford")
+    return batch_allowance(np.asarray(arrays["x"], np.float64), layout, numerics, arrays.get("mask"))
 
 
 def _population(case, inputs, numerics):
-    """Means over the batches of the batch allowances [BN-3.4]."""
-    batches = np.split(inputs["0.x"], np.cumsum(case.steps[0].options["sizes"])[:-1])
-    channels = [
-        batch_allowance(np.asarray(x, np.float64), Layout(x.shape, case.channel_axes), numerics) for x in batches
-    ]
-    u = 3 * len(channels) * numerics.u
+    """Means over the batches of the batch allowances, and the roundings of these means [BN-3.4]."""
+    sizes = case.steps[0].options["sizes"]
+    batches = np.split(np.asarray(inputs["0.x"], np.float64), np.cumsum(sizes)[:-1])
+    found = [batch_allowance(x, Layout(x.shape, case.channel_axes), numerics) for x in batches]
+    averaging = numerics.of_sum(len(found))
+    free = [at.m / (at.m - 1) for at in found]
+    mean = [at.mean_error + averaging * np.abs(at.mean) for at in found]
+    # two roundings for m / (m - 1) and its product
+    var = [(at.var_error + (averaging + 2 * numerics.u) * at.var) * factor for at, factor in zip(found, free)]
     return {
-        "0.running_mean": np.mean([c.mean_error + u * np.abs(c.mean) for c in channels], axis=0),
-        "0.running_var": np.mean([(c.var_error + u * c.var) * c.m / (c.m - 1) for c in channels], axis=0),
+        "0.running_mean": Allowance.independent(np.mean(mean, axis=0)),
+        "0.running_var": Allowance.leaning(np.mean(var, axis=0)),
     }
 
 
 def _fold(case, inputs, numerics):
-    """A handful of roundings of a = gamma / sqrt(var + eps) and of the products with it [BN-4.3]."""
+    """Roundings of a = gamma r, of a W, and of a c + b or (c - mean) a + beta, whichever is larger [BN-4.3]."""
     wide = {name: np.asarray(value, np.float64) for name, value in inputs.items()}
-    gamma, beta = wide.get("gamma", 1.0), wide.get("beta", 0.0)
-    a = np.abs(gamma) / np.sqrt(wide["running_var"] + case.eps)
-    bias = np.abs(wide.get("0.bias", 0.0)) + np.abs(wide["running_mean"])
-    step = case.steps[0].options
-    per_weight = np.abs(wide["0.weight"])
-    weight_scale = np.max(a) * per_weight if step["groups"] > 1 else np.abs(per_weight * _along(a, per_weight, step["out_axis"]))
-    u = 6 * numerics.u
-    return {"0.weight": u * weight_scale, "0.bias": u * (a * bias + np.abs(beta))}
-
-
-def _along(values, like, axis):
-    return values.reshape([-1 if k == axis % like.ndim else 1 for k in range(like.ndim)])
+    gamma, beta = wide.get("gamma"), wide.get("beta", 0.0)
+    mean, var, u = wide["running_mean"], wide["running_var"], numerics.u
+    known = {"running_mean": mean, "running_var": var, "eps": case.eps}
+    zero = np.zeros_like(var)
+    rho, _ = inverse_std_error(Statistics(mean, var, zero, zero, zero, 1), case.eps, numerics)
+    options = case.steps[0].options
+    weight, _ = fold(wide["0.weight"], None, np.ones_like(var) if gamma is None else gamma, **known, **options)
+    relative, _ = fold(np.ones_like(weight), None, rho + u, running_mean=zero, running_var=zero + 1.0, eps=0.0, **options)
+    a, _ = affine_form(gamma, **known)
+    c = wide.get("0.bias", zero)
+    bias = a * (c - mean) + beta
+    terms = np.abs(a * c) + 2 * np.abs(a * mean) + np.abs(beta)
+    bias_error = np.abs(a * (c - mean)) * (rho + u) + u * terms + u * np.abs(bias) + numerics.tiny
+    return {
+        "0.weight": Allowance.independent(np.abs(weight) * relative + numerics.tiny),
+        "0.bias": Allowance.independent(bias_error),
+    }

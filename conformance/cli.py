@@ -8,9 +8,16 @@ import click
 COMMANDS = {
     "list": ("bnconform.conformance.commands:list_", "Implementations and cases."),
     "run": ("bnconform.conformance.commands:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
+    "merge": ("bnconform.conformance.merge:command", "The journals of all shards of a run, put together to one report."),
     "certify": ("bnconform.conformance.certify:certify", "Prove the golden vectors again."),
     "mutants": ("bnconform.conformance.mutants.cli:mutants", "Wrong implementations, and which cases kill them."),
     "explain": ("bnconform.conformance.commands:explain", "A case: input, expected, clause, allowance, how to reproduce."),
+    "identify": ("bnconform.conformance.identify.cli:identify", "Semantics of an implementation, inferred from probes alone."),
+    "export": ("bnconform.conformance.ports.cli:export", "Cases as files, for ports without Python."),
+    "judge": ("bnconform.conformance.ports.cli:judge", "Judge the outputs that a port wrote into such files."),
+    "accuracy": ("bnconform.conformance.accuracy.cli:accuracy", "Allowances held against right variants and mistakes: tables and figures."),
+    "bench": ("bnconform.conformance.bench.cli:bench", "Time and memory of reference and implementations, as ratios."),
+    "claims": ("bnconform.conformance.claims.cli:claims", "Textbook claims about batch normalization, measured, with figures."),
 }
 
 
@@ -36,7 +43,7 @@ class LazyGroup(click.Group):
 def main():
     """Hold implementations of batch normalization to one definition.
 
-    Exit status: 0 all as expected, 1 a failure, 2 wrong use.
+    Exit status: 0 all as expected, 1 a failure, 2 wrong use; 130 after Ctrl-C, 143 after SIGTERM, 74 for a full disk.
     """
 
 

@@ -1,5 +1,6 @@
 """The commands of the main job: list, run, explain."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,12 +13,16 @@ from bnconform.backends import registry
 
 from . import report as reports
 from .golden import Golden, GoldenError
+from .interrupt import Interrupted, interruptible
+from .journal import Journal, JournalError, JournalFull
 from .known import KnownError
-from .run import Options, UsageError, select
+from .museum import table as exhibits
+from .run import Options, UsageError, plan, select
 from .run import run as run_suite
 from .terminal import ProgressListener, print_results
 
-WRONG_USE = (UsageError, KnownError, GoldenError, registry.UnknownImplementation)
+EX_IOERR = 74  # as sysexits.h has it
+WRONG_USE = (UsageError, KnownError, GoldenError, JournalError, registry.UnknownImplementation)
 
 
 def console() -> Console:
@@ -44,9 +49,13 @@ def writable(path: str | None) -> Path | None:
 
 @click.command(name="list")
 @click.option("-k", "patterns", multiple=True, help="Only cases whose id contains this or matches this shell pattern.")
-def list_(patterns):
+@click.option("--museum", is_flag=True, help="Instead: real bugs, and the mutant and case that stand for each.")
+def list_(patterns, museum):
     """Implementations and cases."""
     out = console()
+    if museum:
+        out.print(exhibits())
+        return
     try:
         cases = select(Golden(), patterns)
     except WRONG_USE as error:
@@ -64,21 +73,35 @@ def list_(patterns):
     out.print(f"{len(cases)} cases")
 
 
+def _shard(ctx, param, text):
+    """ "I/N" as two numbers, 1 <= I <= N."""
+    number, _, of = (text or "1/1").partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise click.BadParameter(f"got {text!r}, expected I/N with 1 <= I <= N")
+    return int(number), int(of)
+
+
 @click.command()
 @click.argument("implementations", nargs=-1, metavar="[IMPL]...")
 @click.option("-k", "patterns", multiple=True, help="Only cases whose id contains this or matches this shell pattern.")
 @click.option("--quick", is_flag=True, help="The small set of cases that still kills every mutant.")
 @click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Workers at a time.")
-@click.option("--timeout", type=click.FloatRange(0.1), default=120.0, show_default=True, help="Seconds a case may take.")
+@click.option("--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds a case may take.")
+@click.option("--memory", type=click.FloatRange(0.1), default=8.0, show_default=True, help="GiB a worker and its processes may occupy.")
+@click.option("--known", multiple=True, help="A JSON file of known differences of your own backend.")
+@click.option("--shard", callback=_shard, metavar="I/N", help="Judge only part I of N; put the journals together with `bnconform merge`.")
+@click.option("--journal", "journal_path", metavar="PATH", help="Write results as they come.  [default: with --json, that path + .journal]")
+@click.option("--resume", is_flag=True, help="Go on where the journal of an interrupted run ends.")
 @click.option("--json", "json_path", help="Write the report as JSON.")
 @click.option("--html", "html_path", help="Write the report as one HTML page.")
 @click.option("--junit", "junit_path", help="Write the results as JUnit XML.")
-@click.option("--known", multiple=True, help="A JSON file of known differences of your own backend.")
-def run(implementations, patterns, quick, device, jobs, timeout, json_path, html_path, junit_path, known):
+@click.option("--golden", "folder", help="A folder of golden files of your own, as `keep` writes them.")
+def run(implementations, patterns, quick, journal_path, resume, folder, json_path, html_path, junit_path, **options):
     """Judge implementations: built-in names, entry points, or package.module:Class.
 
-    Without IMPL: all built-in implementations, those not installed shown as such.
+    Without IMPL: all built-in implementations, those not installed shown as such. A journal that was not asked for by name is
+    removed once the report is written, unless it is that of a shard.
     """
     out = console()
     try:
@@ -87,15 +110,67 @@ def run(implementations, patterns, quick, device, jobs, timeout, json_path, html
         names = list(dict.fromkeys(implementations)) or [e.name for e in registry.entries().values() if e.required]
         for name in names:
             _check_name(name)
-        options = Options(device=device, timeout=timeout, jobs=jobs, known=known)
+        options = Options(golden=_golden(folder), **options)
         cases = select(options.golden, patterns, quick)
-        with ProgressListener(out) as listener:
-            results = run_suite(names, cases, options, listener)
+        journal = _journal(plan(names, cases, options, named), journal_path or (json_path and f"{json_path}.journal"), resume)
+        results = _judge(names, cases, options, journal, out)
     except WRONG_USE as error:
         refuse(error)
+    status = conclude(out, results, journal, options.golden, paths)
+    if json_path and not journal_path and options.shard == (1, 1):
+        journal.path.unlink()
+    sys.exit(status)
+
+
+def _journal(of, path, resume) -> Journal:
+    """The journal of a run, new or taken up. Errors: UsageError, JournalError."""
+    if not of.own_cases():
+        raise UsageError(f"shard {of.shard[0]}/{of.shard[1]} of {len(of.cases)} cases is empty")
+    path = writable(path)
+    if not resume:
+        return Journal.create(of, path)
+    if path is None:
+        raise UsageError("--resume needs the --journal, or the --json, of the interrupted run")
+    return Journal.resume(of, path) if path.exists() else Journal.create(of, path)
+
+
+def _judge(names, cases, options, journal, out):
+    """The run, ended in order by Ctrl-C, SIGTERM and a full disk: one line, and what was measured is kept."""
+    try:
+        with interruptible(), ProgressListener(out) as listener:
+            return run_suite(names, cases, options, listener, journal)
+    except Interrupted as interrupt:
+        _break_off(f"interrupted by {interrupt.name}", journal, interrupt.status)
+    except JournalFull as error:
+        _break_off(str(error), journal, EX_IOERR)
+
+
+def _break_off(why, journal, status):
+    kept = f"{journal.count()} results are in {journal.path}; go on with the same command and --resume"
+    lost = "nothing was kept: that needs --json or --journal"
+    click.echo(f"bnconform: {why}; {kept if journal.path else lost}", err=True)
+    sys.exit(status)
+
+
+def conclude(out, results, journal, golden, paths) -> int:
+    """Diagnose, write the reports, print the results, give the exit status."""
+    from .diagnose import diagnosed
+
+    cases = [golden.cases[case] for case in journal.plan.own_cases()]
+    results = [diagnosed(judged, golden) for judged in results]
+    reports.write_all(results, cases, golden, *paths)  # first: whoever reads the output may stop reading
     print_results(out, results)
-    _write(out, results, cases, options.golden, *paths)
-    sys.exit(reports.exit_status(results, named))
+    for path in filter(None, paths):
+        out.print(f"wrote {path}", highlight=False)
+    return reports.exit_status(results, journal.plan.named)
+
+
+def _golden(folder) -> Golden:
+    """The golden files of this package, or those in a folder, which the workers then read too."""
+    if folder is None:
+        return Golden()
+    os.environ["BNCONFORM_GOLDEN"] = os.path.abspath(folder)
+    return Golden(Path(folder))
 
 
 def _check_name(name):
@@ -112,23 +187,6 @@ def _check_name(name):
             sys.path.pop(0)
         if found is None:
             raise UsageError(f"no module named {module!r} (for {name!r})")
-
-
-def _write(out, results, cases, golden, json_path, html_path, junit_path):
-    data = reports.to_json(results, cases, golden)
-    if json_path:
-        reports.write_json(json_path, data)
-    if html_path:
-        from .html import render
-
-        reports.write_atomically(html_path, render(data, cases))
-    if junit_path:
-        from .junit import render as render_junit
-
-        reports.write_atomically(junit_path, render_junit(data))
-    for path in (json_path, html_path, junit_path):
-        if path:
-            out.print(f"wrote {path}", highlight=False)
 
 
 @click.command()

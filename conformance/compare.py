@@ -3,11 +3,18 @@
 Never asks which framework it looks at: what differs between frameworks is in the conventions.
 """
 
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from bnconform.backends.contract import Conventions
+from bnconform.bounds import Allowance
 
+from .aggregate import Aggregate, aggregate
 from .allow import allowances, output_dtype
 from .golden import Golden
+from .laws import LAWS, limits, misfits, residual
 from .records import Case, Failure, Observation, Verdict
 
 FAILURE_STATUS = {
@@ -20,22 +27,69 @@ FAILURE_STATUS = {
     "missing": "fail",
 }
 
+# what an implementation is graded by, whatever it declares
+STRICT = {"variance": "two-pass", "reduction": "pairwise"}
+
 BASIC = ("y", "batch_mean", "batch_var", "dx", "dgamma", "dbeta", "running_mean", "running_var")
 
 
-def expectation(case: Case, golden: Golden, conventions: Conventions) -> tuple[dict, dict]:
-    """(wanted, allowed) of a case by output name; the same for everybody who declares the same conventions."""
+class Expectation(NamedTuple):
+    """What is expected of a case, by output name; the same for everybody who declares the same conventions.
+
+    wanted: (rounded, exact) arrays. allowed: allowances of the declared arithmetic. strict: those every implementation is graded by.
+    """
+
+    wanted: dict
+    allowed: dict
+    strict: dict
+
+
+NOTHING = Expectation({}, {}, {})  # of an observation without outputs, which costs no allowances
+
+
+def expectation(case: Case, golden: Golden, conventions: Conventions) -> Expectation:
+    """Golden values and allowances of a case under `conventions`."""
     wanted = golden.wanted(case, conventions.running_ddof)
-    return wanted, allowances(case, golden.inputs(case), conventions, wanted)
+    arithmetic = _arithmetic(case, conventions)
+    strict = _arithmetic(case, replace(conventions, **STRICT))
+    allowed = _allowances(case, golden, arithmetic)
+    return Expectation(wanted, allowed, allowed if strict == arithmetic else _allowances(case, golden, strict))
+
+
+def _arithmetic(case, conventions):
+    """All that allowances depend on, of what an implementation declares."""
+    kept = ("running_ddof", "variance", "reduction", "y_dtype")
+    return (*((name, getattr(conventions, name)) for name in kept), ("compute", conventions.compute[case.x_dtype]))
+
+
+def _allowances(case, golden, arithmetic):
+    """Allowances under an `_arithmetic`; those of ordinary cases are kept, since many implementations share them."""
+    return (_work_out if case.large else _worked_out)(golden, case.id, arithmetic)
+
+
+def _work_out(golden, case_id, arithmetic):
+    case, fields = golden.cases[case_id], dict(arithmetic)
+    conventions = Conventions(**{**fields, "compute": {case.x_dtype: fields["compute"]}})
+    return allowances(case, golden.inputs(case), conventions, golden.wanted(case, conventions.running_ddof))
+
+
+_worked_out = lru_cache(maxsize=8192)(_work_out)
 
 
 def judge(
-    implementation: str, observation: Observation, case: Case, golden: Golden, conventions: Conventions, expected=None
+    implementation: str,
+    observation: Observation,
+    case: Case,
+    golden: Golden,
+    conventions: Conventions,
+    expected: Expectation | None = None,
 ) -> list[Verdict]:
     """One verdict for every output of the case. expected: `expectation` of the case, where it is at hand."""
     if case.raises:
         return [_judge_error(implementation, case, observation)]
-    wanted, allowed = expected or expectation(case, golden, conventions)
+    if case.law:
+        return _judge_law(implementation, observation, case, golden.inputs(case), conventions)
+    wanted, allowed, strict = expected or (expectation(case, golden, conventions) if observation.outputs else NOTHING)
     verdicts = []
     for output in case.outputs():
         got = observation.outputs.get(output)
@@ -45,12 +99,40 @@ def judge(
             continue
         kind = output_dtype(case, output.split(".", 1)[1], conventions)
         found = compare(got, *wanted[output], allowed[output], kind)
+        if found["score"] is not None:
+            graded = found if strict is allowed else compare(got, *wanted[output], strict[output], kind)
+            found["strict_score"] = graded["score"]
         verdicts.append(Verdict(implementation, case.id, output, **found))
-    for change in observation.changed:
-        verdicts.append(
-            Verdict(implementation, case.id, "inputs", "fail", None, "changed", f"{change} [BN-8.3]")
-        )
-    return verdicts
+    return [*verdicts, *_changed(implementation, case, observation)]
+
+
+def _judge_law(implementation, observation, case, inputs, conventions):
+    """The last step held against the first; the golden files have no part in it."""
+    laws, got = LAWS[case.law](case, inputs, conventions), observation.outputs
+    odd, verdicts = misfits(case, inputs, conventions, got), []
+    allowed = limits(case, inputs, conventions, {name: array for name, array in got.items() if name not in odd})
+    for name, law in laws.items():
+        output = f"{len(case.steps) - 1}.{name}"
+        absent = [term.output for term in law.terms if term.output not in got]
+        if absent:
+            verdicts.append(_failed(implementation, case.id, output, _absence(absent[0], observation, conventions)))
+            continue
+        if wrong := [odd[term.output] for term in law.terms if term.output in odd]:
+            verdicts.append(Verdict(implementation, case.id, output, "fail", None, *wrong[0]))
+            continue
+        missed = residual(got, law, allowed)
+        zero = np.zeros(missed.error.shape)
+        found = _compare_values(missed.error, zero, zero, missed.allowed)
+        if found["status"] == "fail":
+            found["message"] = f"law broken: {case.says}: {found['message']}"
+        verdicts.append(Verdict(implementation, case.id, output, **found))
+    return [*verdicts, *_changed(implementation, case, observation)]
+
+
+def _changed(implementation, case, observation):
+    """What was not the layer's to change [BN-8.3]."""
+    texts = [f"{change} [BN-8.3]" for change in observation.changed]
+    return [Verdict(implementation, case.id, "inputs", "fail", None, "changed", text) for text in texts]
 
 
 def _absence(output: str, observation: Observation, conventions: Conventions) -> Failure:
@@ -78,7 +160,7 @@ def _judge_error(implementation, case, observation) -> Verdict:
     return _failed(implementation, case.id, "error", failure)
 
 
-def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: np.ndarray, kind: str) -> dict:
+def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: Allowance, kind: str) -> dict:
     """Fields of a verdict for one output: got against the exact values within `allowed`.
 
     rounded: the exact value in the output's own type (it tells where overflow to infinity is right).
@@ -92,7 +174,16 @@ def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: np
     values = got.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         limit = exact.astype(got.dtype).astype(np.float64)  # infinite where the type cannot hold the exact value
-    return _compare_values(values, exact, limit, allowed)
+        error = values - exact
+    return _together(_compare_values(values, exact, limit, allowed.element), aggregate(error, exact, allowed))
+
+
+def _together(found, sums: Aggregate) -> dict:
+    """Fields that the sums over all elements change: a bias may hide below every element's allowance."""
+    found = found | {"bias_score": sums.score}
+    if found["status"] == "pass" and sums.score > 1:
+        return found | {"status": "fail", "kind": "bias", "message": sums.text()}
+    return found
 
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
@@ -107,6 +198,7 @@ def _compare_values(values, exact, limit, allowed):
     found = {
         "status": "pass" if largest <= 1 else "fail",
         "score": largest,
+        "error": float(error[worst]),
         "count": int(score.size),
         "mismatches": int(np.sum(score > 1)),
         "worst_index": tuple(int(i) for i in worst),

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from .allow import allowances
 from .golden import Golden
+from .laws import LAWS
 from .records import Case
 
 SHOWN = 6  # values of an array that are printed
@@ -33,7 +34,9 @@ def describe(console: Console, golden: Golden, case: Case, running_ddof: int) ->
     say("\ninputs")
     for name, array in sorted(inputs.items()):
         say(f"  {name:<16}{_brief(array)}")
-    if case.raises:
+    if case.law:
+        say(f"\nexpected: {' '.join((LAWS[case.law].__doc__ or '').split())}")
+    elif case.raises:
         say(f"\nexpected: an error [{case.raises}]")
     else:
         _describe_outputs(say, case, inputs, golden.wanted(case, running_ddof), running_ddof)
@@ -52,7 +55,7 @@ def _describe_outputs(say, case, inputs, wanted, running_ddof):
         say(f"\nstep {index}: {step.mode}{memory}{options}; expected (allowance of a two-pass float32 computation)")
         for name in step.outputs:
             rounded, _ = wanted[f"{index}.{name}"]
-            limit = np.asarray(allowed[f"{index}.{name}"], np.float64)
+            limit = allowed[f"{index}.{name}"].element
             say(f"  {name:<16}{_brief(rounded)}  (allowance up to {np.max(limit, initial=0.0):.3g})")
 
 

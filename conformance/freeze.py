@@ -16,7 +16,9 @@ from bnconform import oracle
 from .allow import output_dtype
 from .cases import drafts
 from .cases.draft import Draft
+from .copies import Copies
 from .golden import FOLDER, encode
+from .large import describe
 from .records import Case
 
 VERSION = "1"
@@ -76,11 +78,11 @@ def golden_tensors(draft: Draft) -> dict[str, np.ndarray]:
     """All tensors of a case as they stand in the file, by full name."""
     case, tensors = draft.case, draft.tensors
     parts = {f"in|{name}": value for name, value in tensors.items()}
-    if not case.raises:
-        plain = _rounded(case, answer(case, tensors, 0))
+    if not (case.raises or case.law):
+        plain = _rounded(case, tensors, 0)
         parts |= {f"{part}|{name}": value for (part, name), value in plain.items()}
         if case.has_state:
-            other = _rounded(case, answer(case, tensors, 1))
+            other = _rounded(case, tensors, 1)
             parts |= {
                 f"{part}-ddof1|{name}": value
                 for (part, name), value in other.items()
@@ -89,23 +91,32 @@ def golden_tensors(draft: Draft) -> dict[str, np.ndarray]:
     return {f"{case.id}|{name}": value for name, value in parts.items()}
 
 
-def _rounded(case, exact):
-    """(part, output) -> array: "want" in the output's type, "want64" where that is narrower than float64."""
+def _rounded(case, tensors, running_ddof):
+    """(part, output) -> array: "want" in the output's type, "want64" where that is narrower than float64.
+
+    A large case is answered for its distinct channels, whose values stand in all their copies [BN-1.1].
+    """
+    copies = Copies.of(case, tensors) if case.large else None
+    exact = answer(case, copies.few(tensors) if copies else tensors, running_ddof)
     arrays = {}
     for name, value in exact.items():
         kind = output_dtype(case, name.split(".")[1])
-        arrays["want", name] = value.round(kind)
-        if kind != "float64":
-            arrays["want64", name] = value.round("float64")
+        for part in ("want", "want64") if kind != "float64" else ("want",):
+            array = value.round(kind if part == "want" else "float64")
+            arrays[part, name] = copies.all(name, array) if copies else array
     return arrays
 
 
-def build() -> tuple[dict, dict[str, bytes]]:
-    """(manifest, file name -> bytes) of all families."""
-    families = defaultdict(dict)
+def build(of=None) -> tuple[dict, dict[str, bytes]]:
+    """(manifest, file name -> bytes) of the drafts `of`, else of all; large cases leave their hashes only."""
+    families, large = defaultdict(dict), {}
     cases = []
-    for draft in drafts():
-        families[draft.case.family] |= golden_tensors(draft)
+    for draft in drafts() if of is None else of:
+        tensors = golden_tensors(draft)
+        if draft.case.large:
+            large[draft.case.id] = describe(draft, tensors)
+        else:
+            families[draft.case.family] |= tensors
         cases.append(draft.case.to_json())
     files = {f"{name}.safetensors": encode(tensors) for name, tensors in families.items()}
     manifest = {
@@ -114,14 +125,15 @@ def build() -> tuple[dict, dict[str, bytes]]:
         "files": {
             name: {"sha256": hashlib.sha256(blob).hexdigest(), "bytes": len(blob)} for name, blob in sorted(files.items())
         },
+        "large": large,
         "cases": cases,
     }
     return manifest, files
 
 
-def write(folder: Path = FOLDER) -> None:
+def write(folder: Path = FOLDER, of=None) -> None:
     """Write manifest and files; the manifest last, so that a broken-off run is noticed."""
-    manifest, files = build()
+    manifest, files = build(of)
     folder.mkdir(parents=True, exist_ok=True)
     for name, blob in files.items():
         (folder / name).write_bytes(blob)

@@ -3,18 +3,20 @@
 A family is one safetensors file; `manifest.json` holds the case records, the files' SHA-256 and the versions. Tensor
 names are `<case>|<part>|<name>`: part "in" for inputs ("gamma", "0.x"), "want" for the correctly rounded outputs
 ("0.y"), "want64" for the same values rounded to float64 where the output's type is narrower, and "want-ddof1" or
-"want64-ddof1" where running_ddof = 1 gives other values than 0.
+"want64-ddof1" where running_ddof = 1 gives other values than 0. Of cases marked `large` the manifest holds hashes only.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 from bnconform.dtypes import dtype
 
+from .mutants.kills import Kills
 from .records import Case
 
 FOLDER = Path(__file__).parent / "golden" / "v1"
@@ -64,9 +66,10 @@ def encode(arrays: dict[str, np.ndarray], metadata: dict[str, str] | None = None
 
 @dataclass(frozen=True)
 class Golden:
-    """One folder of golden files."""
+    """One folder of golden files. edition: tells apart what a folder held at different times, to all that remember answers."""
 
     folder: Path = FOLDER
+    edition: str = ""
 
     @cached_property
     def manifest(self) -> dict:
@@ -78,8 +81,10 @@ class Golden:
 
     @cached_property
     def cases(self) -> dict[str, Case]:
-        """All cases by id, in the order of the manifest."""
-        return {data["id"]: Case.from_json(data) for data in self.manifest["cases"]}
+        """All cases by id, in the order of the manifest, with the mutants each must kill."""
+        kills = Kills.load()
+        cases = (Case.from_json(data) for data in self.manifest["cases"])
+        return {case.id: replace(case, mutants=kills.telling(case.id)) for case in cases}
 
     @property
     def hash(self) -> str:
@@ -99,6 +104,13 @@ class Golden:
             raise GoldenError(f"{path.name} has SHA-256 {got[:16]}…, expected {expected[:16]}… of the manifest: the file is damaged")
         return decode(blob)
 
+    @lru_cache(maxsize=2)
+    def large(self, id: str) -> dict[str, np.ndarray]:
+        """Arrays of a case that is not frozen, made again and checked against its hashes."""
+        from .large import load
+
+        return load(self.cases[id], self.manifest["large"][id])
+
     def inputs(self, case: Case) -> dict[str, np.ndarray]:
         """Input tensors of a case by name ("gamma", "0.x"), fresh copies."""
         return {name: array.copy() for name, array in self._part(case, "in").items()}
@@ -113,6 +125,18 @@ class Golden:
         return {name: (array, wide.get(name, array)) for name, array in wanted.items()}
 
     def _part(self, case: Case, part: str) -> dict[str, np.ndarray]:
-        prefix = f"{case.id}|{part}|"
-        arrays = self.family(case.family)
-        return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        parts = _by_part(self.large(case.id)) if case.large else self._parts(case.family)
+        return dict(parts.get((case.id, part), {}))
+
+    @lru_cache(maxsize=None)
+    def _parts(self, family: str) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+        return _by_part(self.family(family))
+
+
+def _by_part(arrays):
+    """Arrays by case and part: looking through a family for each of its cases would cost the square of their number."""
+    parts = defaultdict(dict)
+    for key, array in arrays.items():
+        case, part, name = key.split("|")
+        parts[case, part][name] = array
+    return parts

@@ -4,6 +4,7 @@ from collections import defaultdict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from .desk import ACTIVITIES
 from .records import STATUSES, Case
 
 # the status that stands for several, worst first; "pass" outranks "unsupported" because something was measured
@@ -26,6 +27,7 @@ def render(report: dict, cases: list[Case], sections: tuple[str, ...] = ()) -> s
     return environment.get_template("report.html").render(
         report=report,
         statuses=STATUSES,
+        activities=ACTIVITIES,
         names=[implementation["name"] for implementation in report["implementations"]],
         families=_families(cases),
         cells={name: _cells(rows[name]) for name in rows},

@@ -35,7 +35,8 @@ class Case:
 
     clauses: what SPEC.md demands here. mutants: names of the wrong implementations it must kill.
     raises: the clause whose error is expected instead of outputs, or None.
-    quick: part of `run --quick`.
+    quick: part of `run --quick`. large: not frozen, but drawn and answered again when asked for, and checked by hash.
+    law: what the last step owes the first (`laws.py`), where no golden value is compared.
     """
 
     id: str
@@ -56,11 +57,15 @@ class Case:
     mutants: tuple[str, ...] = ()
     raises: str | None = None
     quick: bool = False
+    large: bool = False
+    law: str | None = None
 
     def outputs(self):
         """Names of everything that is compared, `<step>.<output>`."""
         if self.raises:
             return ("error",)
+        if self.law:
+            return tuple(f"{len(self.steps) - 1}.{name}" for name in self.steps[-1].outputs)
         return tuple(f"{index}.{name}" for index, step in enumerate(self.steps) for name in step.outputs)
 
     def to_json(self) -> dict:
@@ -87,20 +92,26 @@ class Failure:
 
 @dataclass(frozen=True)
 class Observation:
-    """What an implementation gave for a case: arrays by output name, inputs it changed, how it failed."""
+    """What an implementation gave for a case: arrays by output name, inputs it changed, how it failed.
+
+    seconds: spent in the backend; compiling: of these, what it says it spent compiling.
+    """
 
     case: str
     outputs: Mapping[str, np.ndarray]
     changed: tuple[str, ...] = ()
     failure: Failure | None = None
     seconds: float = 0.0
+    compiling: float = 0.0
 
 
 @dataclass(frozen=True)
 class Verdict:
     """The judgement of one output.
 
-    score: largest error / allowance (at most 1 passes), None where nothing was measured.
+    score: largest error / allowance (at most 1 passes), None where nothing was measured. error: the error there.
+    strict_score: the score that a two-pass variance and pairwise sums would get, whatever is declared.
+    bias_score: of the sum of all errors and of their squares, against their allowance.
     kind: what is wrong in a word: "value", "nan", "inf", "shape", "dtype", "missing", "changed",
     "raised:ValueError", "died:SIGSEGV", ...; "" for a pass.
     """
@@ -116,11 +127,20 @@ class Verdict:
     count: int = 0
     worst_index: tuple[int, ...] | None = None
     bias_score: float | None = None
+    strict_score: float | None = None
+    error: float | None = None
     diagnosis: str | None = None
     reference: str | None = None
 
     def to_json(self) -> dict:
-        return {**asdict(self), "score": _number(self.score), "bias_score": _number(self.bias_score)}
+        numbers = {name: _number(getattr(self, name)) for name in ("score", "bias_score", "strict_score", "error")}
+        return {**asdict(self), **numbers}
+
+    @classmethod
+    def from_json(cls, data: dict) -> "Verdict":
+        """Inverse of `to_json`."""
+        convert = dict.fromkeys(("score", "bias_score", "strict_score", "error"), float) | {"worst_index": tuple}
+        return cls(**{key: convert[key](value) if key in convert and value is not None else value for key, value in data.items()})
 
 
 def _number(value):

@@ -1,7 +1,9 @@
 """Judged implementations -> the report: JSON, tables of words, HTML, JUnit."""
 
+import hashlib
 import json
 import os
+import re
 import tempfile
 from collections import Counter, defaultdict
 from dataclasses import asdict
@@ -13,6 +15,8 @@ from .records import STATUSES, Case
 from .run import Judged, machine
 
 SCHEMA = "bnconform-report/1"
+
+ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
 def summarize(judged: Judged) -> dict:
@@ -70,6 +74,19 @@ def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
     }
 
 
+def normalize(report: dict) -> dict:
+    """The report without what differs between two runs of the same: times, the machine, addresses in messages."""
+    implementations = [{k: v for k, v in item.items() if k != "seconds"} for item in report["implementations"]]
+    results = [row | {"message": ADDRESS.sub("0x…", row["message"])} for row in report["results"]]
+    kept = {key: value for key, value in report.items() if key != "machine"}
+    return kept | {"implementations": implementations, "results": results}
+
+
+def fingerprint(report: dict) -> str:
+    """SHA-256 of the normalized report: equal for an uninterrupted run, a resumed one, and one put together from shards."""
+    return hashlib.sha256(json.dumps(normalize(report), sort_keys=True).encode()).hexdigest()
+
+
 def reasons(judged: Judged, status: str) -> list[tuple[str, int, list[str]]]:
     """Why outputs have that status: (reason, number of outputs, the cases), the commonest first."""
     groups = defaultdict(list)
@@ -97,3 +114,19 @@ def write_atomically(path: Path, text: str) -> None:
 def write_json(path: Path, report: dict) -> None:
     """The report as JSON (no NaN or infinity in it: scores without bound are the string "inf")."""
     write_atomically(path, json.dumps(report, indent=1, allow_nan=False) + "\n")
+
+
+def write_all(results: list[Judged], cases: list[Case], golden, json_path: Path | None, html_path: Path | None, junit_path: Path | None) -> None:
+    """The report in every form that has a path."""
+    data = to_json(results, cases, golden)
+    if json_path:
+        write_json(json_path, data)
+    if html_path:
+        from .html import render
+        from .sections import sections
+
+        write_atomically(html_path, render(data, cases, sections(data)))
+    if junit_path:
+        from .junit import render as render_junit
+
+        write_atomically(junit_path, render_junit(data))

@@ -1,21 +1,27 @@
 """The run: implementations × cases -> report. One worker process an implementation, results as they come."""
 
+import hashlib
 import platform
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Callable
 
+import bnconform
+from bnconform.backends import registry
 from bnconform.backends.contract import Conventions
 
 from . import known as known_differences
-from .compare import judge
-from .golden import Golden
-from .process import Hello, Worker, WorkerLost
-from .records import Case, Failure, Observation, Verdict
+from .compare import BASIC, judge
+from .desk import Desk, Patience
+from .golden import Golden, GoldenError
+from .journal import Journal, Plan, Result
+from .process import Hello, Stopped
+from .records import Case, Observation, Verdict
 
-GIVE_UP = 5  # deaths in a row after which an implementation is not started again
+
+UNKNOWN = Conventions(running_ddof=0, exposes=BASIC)  # of what cannot be loaded: no output is excused
 
 
 class UsageError(Exception):
@@ -24,24 +30,45 @@ class UsageError(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """How to run. timeout: seconds a case may take. jobs: workers at a time."""
+    """How to run. timeout: seconds a case may take. memory: GiB a worker may occupy. jobs: workers at a time.
+
+    shard: (i, n), to judge only the i-th of n parts of the cases.
+    """
 
     device: str = "cpu"
-    timeout: float = 120.0
+    timeout: float = 60.0
+    memory: float = 8.0
     jobs: int = 2
     known: tuple[str, ...] = ()
+    shard: tuple[int, int] = (1, 1)
     golden: Golden = field(default_factory=Golden)
+
+
+def plan(implementations: list[str], cases: list[Case], options: Options, named: bool = True) -> Plan:
+    """What a run is to judge, as its journal says it."""
+    return Plan(
+        suite=bnconform.__version__,
+        golden=options.golden.hash,
+        cases=tuple(case.id for case in cases),
+        implementations=tuple(implementations),
+        device=options.device,
+        timeout=options.timeout,
+        memory=options.memory,
+        known=tuple(hashlib.sha256(repr(known_differences.read(path)).encode()).hexdigest() for path in options.known),
+        shard=options.shard,
+        named=named,
+    )
 
 
 @dataclass(frozen=True)
 class Judged:
-    """All about one implementation: who it is, its verdicts, observations of its failures, seconds by activity."""
+    """All about one implementation: who it is, its verdicts, the observations that tell, seconds by activity."""
 
     name: str
     hello: Hello
     device: str
     verdicts: tuple[Verdict, ...]
-    failing: dict[str, Observation] = field(default_factory=dict)
+    observations: dict[str, Observation] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -74,42 +101,109 @@ def matches(case_id: str, pattern: str) -> bool:
     return case_id == pattern or fnmatchcase(case_id, pattern) or pattern in case_id
 
 
-def run(implementations: list[str], cases: list[Case], options: Options, listener: Listener) -> list[Judged]:
-    """Judge every implementation on every case; order of the answer as asked."""
-    with ThreadPoolExecutor(max(1, options.jobs)) as pool:
-        futures = [pool.submit(judge_one, name, cases, options, listener) for name in implementations]
-        return [future.result() for future in futures]
+def run(implementations: list[str], cases: list[Case], options: Options, listener: Listener, journal: Journal | None = None) -> list[Judged]:
+    """Judge every implementation on every case; order of the answer as asked.
 
-
-def judge_one(name: str, cases: list[Case], options: Options, listener: Listener) -> Judged:
-    """One implementation through all cases, its worker replaced whenever it dies."""
-    listener.started(name, len(cases))
-    desk = Desk(name, options)
-    verdicts, failing = [], {}
+    journal: takes the results as they come; what it already has is not judged again. It is closed at the end.
+    """
+    if journal is None:
+        journal = Journal(plan(implementations, cases, options))
+    known = {name: known_for(name, options) for name in implementations}
+    stop = threading.Event()
     try:
-        hello = desk.open()
-        known = known_for(name, options)
-        for case in cases:
-            found, observation = judge_case(desk, case, known)
-            verdicts += found
-            if any(verdict.status == "fail" for verdict in found):
-                failing[case.id] = observation
-            listener.judged(name, case, found)
+        with ThreadPoolExecutor(max(1, options.jobs)) as pool:
+            try:
+                futures = [pool.submit(judge_one, name, known[name], options, listener, journal, stop) for name in longest_first(implementations)]
+                for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                    future.result()
+            except BaseException:  # an interrupt, a full disk, a damaged golden file: nobody goes on
+                stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
     finally:
-        desk.close()
-    judged = Judged(name, hello, options.device, tuple(verdicts), failing, desk.seconds)
-    listener.finished(judged)
-    return judged
+        journal.close()
+    return [judged_of(journal, name) for name in implementations]
 
 
-def judge_case(desk: "Desk", case: Case, known: list[known_differences.Known]) -> tuple[list[Verdict], Observation]:
+def longest_first(implementations: list[str]) -> list[str]:
+    """A long one started last would be waited for alone: what loads most starts first."""
+    return sorted(implementations, key=lambda name: -len(registry.entry(name).needs))
+
+
+def judge_one(name: str, known: list, options: Options, listener: Listener, journal: Journal, stop: threading.Event) -> None:
+    """One implementation through its cases that the journal does not have."""
+    own, missing = journal.plan.own_cases(), journal.missing(name)
+    listener.started(name, len(own))
+    for case in [case for case in own if case not in missing]:
+        listener.judged(name, options.golden.cases[case], list(journal.results[name][case].verdicts))
+    if missing:  # else it was finished before, and needs no worker any more
+        desk = Desk(name, options, stop)
+        _take_up(desk, list(journal.results[name].values()))
+        try:
+            journal.put_hello(name, desk.open())
+            for case in missing:
+                journal.put(name, _result(desk, options.golden.cases[case], known, listener))
+        except Stopped:
+            return
+        finally:
+            desk.close()
+    listener.finished(judged_of(journal, name))
+
+
+def _take_up(desk, results):
+    """The desk's patience as it was after the last result of an interrupted run."""
+    if results:
+        desk.patience = Patience(*results[-1].patience)
+
+
+def _result(desk, case, known, listener):
+    verdicts, observation = judge_case(desk, case, known)
+    listener.judged(desk.name, case, verdicts)
+    patience = desk.patience.in_a_row, desk.patience.in_all
+    return Result(case.id, tuple(verdicts), observation if telling(case, verdicts) else None, patience, desk.take_seconds())
+
+
+def telling(case: Case, verdicts: list[Verdict]) -> bool:
+    """Whether diagnosis wants the observation: something failed, or its passing refutes wrong names cheaply."""
+    if any(verdict.status in ("fail", "crashed", "timed out") for verdict in verdicts):
+        return True
+    return case.quick and not case.large and any(verdict.status == "pass" for verdict in verdicts)
+
+
+def judged_of(journal: Journal, name: str) -> Judged:
+    """All that a journal knows about one implementation, in the order of the cases."""
+    results = journal.results[name]
+    ordered = [results[case] for case in journal.plan.own_cases() if case in results]
+    return Judged(
+        name,
+        journal.hellos[name],
+        journal.plan.device,
+        tuple(verdict for result in ordered for verdict in result.verdicts),
+        {result.case: result.observation for result in ordered if result.observation},
+        journal.seconds(name),
+    )
+
+
+def judge_case(desk: Desk, case: Case, known: list[known_differences.Known]) -> tuple[list[Verdict], Observation]:
     """The way of one case: asked of the desk, compared, held against what is known."""
     observation = desk.observe(case)
+    if observation.failure and observation.failure.what == GoldenError.__name__:
+        raise GoldenError(observation.failure.text)  # no backend's fault: the run ends
     started = time.perf_counter()
-    conventions = desk.hello.conventions or Conventions(running_ddof=0)
-    verdicts = judge(desk.name, observation, case, desk.options.golden, conventions)
+    conventions = desk.hello.conventions or UNKNOWN
+    try:
+        verdicts = judge(desk.name, observation, case, desk.options.golden, conventions)
+    except GoldenError:
+        raise
+    except Exception as error:  # a declaration that does not fit, or an error of this suite: seen, and the run goes on
+        text = f"it could not be judged: {type(error).__name__}: {error}"
+        verdicts = [Verdict(desk.name, case.id, output, "crashed", kind="unjudged", message=text) for output in case.outputs()]
+    if desk.aside:
+        text = f"{desk.aside.text} (after it had answered the case before this one)"
+        verdicts.append(Verdict(desk.name, case.id, "worker", "crashed", kind=f"died:{desk.aside.what}", message=text))
     verdicts = known_differences.apply(verdicts, known, desk.hello.version, desk.options.device)
-    desk.seconds["backend"] += observation.seconds
+    desk.seconds["compile"] += observation.compiling
+    desk.seconds["run"] += observation.seconds - observation.compiling
     desk.seconds["compare"] += time.perf_counter() - started
     return verdicts, observation
 
@@ -118,59 +212,11 @@ def known_for(name, options):
     known = known_differences.builtin(name)
     for path in options.known:
         known += known_differences.read(path)
+    if options.golden != Golden():  # cases of one's own: what is known of others has no place there
+        return [entry for entry in known if any(fnmatchcase(case, entry.cases) for case in options.golden.cases)]
     outputs = {case.id: case.outputs() for case in options.golden.cases.values()}
     known_differences.check_ids(known, outputs)
     return known
-
-
-class Desk:
-    """Keeps one worker alive, and says for each case what came of it."""
-
-    def __init__(self, name, options):
-        self.name, self.options = name, options
-        self.worker, self.hello, self.deaths = None, Hello(), 0
-        self.seconds = {"start": 0.0, "backend": 0.0, "compare": 0.0}
-
-    def open(self) -> Hello:
-        """Start the worker and hear who it is."""
-        started = time.perf_counter()
-        self.hello = self._start()
-        self.seconds["start"] = time.perf_counter() - started
-        return self.hello
-
-    def _start(self):
-        self.worker = Worker(self.name, self.options.device)
-        try:
-            return self.worker.start()
-        except WorkerLost as lost:
-            self.worker.stop()
-            self.worker = None
-            return Hello(problem="LoadFailed", text=lost.failure.text)
-
-    def observe(self, case) -> Observation:
-        if self.hello.problem == "NotInstalled":
-            return Observation(case.id, {}, failure=Failure("unsupported", "", self.hello.text))
-        if self.hello.problem:
-            return Observation(case.id, {}, failure=Failure("died", "load", self.hello.text))
-        if self.deaths >= GIVE_UP:
-            return Observation(case.id, {}, failure=Failure("died", "given up", f"not tried: {self.deaths} workers died in a row"))
-        if self.worker is None and self._start().problem:
-            self.deaths += 1
-            return Observation(case.id, {}, failure=Failure("died", "load", "the worker could not be started again"))
-        started = time.perf_counter()
-        try:
-            observation = self.worker.ask(case.id, self.options.timeout)
-            self.deaths = 0
-            return observation
-        except WorkerLost as lost:
-            self.deaths += 1
-            self.close()
-            return Observation(case.id, {}, failure=lost.failure, seconds=time.perf_counter() - started)
-
-    def close(self):
-        if self.worker is not None:
-            self.worker.stop()
-            self.worker = None
 
 
 def machine() -> dict:

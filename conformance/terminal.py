@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from .desk import ACTIVITIES
 from .records import STATUSES
 from .report import reasons, summarize
 from .run import Judged, Listener
@@ -72,9 +73,21 @@ def summary_table(results: list[Judged]) -> Table:
     return table
 
 
+def time_table(results: list[Judged]) -> Table:
+    """One row an implementation: seconds by activity (of the clock: implementations run beside each other)."""
+    table = Table(box=box.SIMPLE_HEAD, title="seconds", title_justify="left")
+    table.add_column("implementation", no_wrap=True)
+    for activity in ACTIVITIES:
+        table.add_column(activity, justify="right")
+    for judged in results:
+        table.add_row(judged.name, *(f"{judged.seconds.get(activity, 0):.1f}" for activity in ACTIVITIES))
+    return table
+
+
 def print_results(console: Console, results: list[Judged]) -> None:
-    """The table, then for each implementation what failed and why, what deviates, what is unsupported."""
+    """The tables, then for each implementation what failed and why, what deviates, what is unsupported."""
     console.print(summary_table(results))
+    console.print(time_table(results))
     for judged in results:
         if judged.hello.problem:
             console.print(f"[bold]{judged.name}[/]: {escape(judged.hello.text)}", highlight=False)
@@ -100,7 +113,8 @@ def _print_failures(console, judged):
         worst = max(verdicts, key=lambda v: v.score if v.score is not None else float("inf"))
         others = f" and {len(verdicts) - 1} more outputs" if len(verdicts) > 1 else ""
         say = f"[red]{worst.status}[/] {judged.name} {case} {worst.output}{others}: {worst.kind}: {escape(worst.message)}"
-        console.print(f"{say}\n     bnconform run {judged.name} -k {case}", highlight=False, soft_wrap=True)
+        again = f"bnconform explain {case}" if judged.device == "files" else f"bnconform run {judged.name} -k {case}"
+        console.print(f"{say}\n     {again}", highlight=False, soft_wrap=True)
     if len(bad) > MOST_FAILURES:
         console.print(f"… and {len(bad) - MOST_FAILURES} more cases; all are in the report (--json, --html)")
     for explanation in dict.fromkeys(v.diagnosis for vs in bad.values() for v in vs if v.diagnosis):

@@ -3,13 +3,17 @@
     python -m bnconform.conformance.worker IMPLEMENTATION DEVICE RESULT_FD
 
 Reads case ids from standard input, one a line; answers each with a frame (`wire`). Standard output and error stay the
-backend's own: whatever it prints disturbs nothing.
+backend's own: whatever it prints disturbs nothing. Standard input is moved out of its reach: it finds an empty one.
 """
 
+import faulthandler
+import gc
 import os
+import select
+import signal
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from bnconform.backends.contract import Conventions
@@ -21,8 +25,10 @@ from .observe import observe
 from .records import Failure, Observation
 from .wire import pack, pack_observation
 
+LONGEST = 2000  # characters kept of an error's text
 
-def greet(name: str, device: str) -> tuple[type | None, dict]:
+
+def greet(name: str) -> tuple[type | None, dict]:
     """The backend's class and the first frame: version, conventions, import time, or why it cannot be had."""
     started = time.perf_counter()
     try:
@@ -33,9 +39,16 @@ def greet(name: str, device: str) -> tuple[type | None, dict]:
     except (NotInstalled, UnknownImplementation) as error:
         return None, {"problem": type(error).__name__, "text": str(error)}
     except BaseException as error:  # an import may raise anything, SystemExit included
-        return None, {"problem": "LoadFailed", "text": f"{type(error).__name__}: {error}"}
+        return None, {"problem": "LoadFailed", "text": f"{type(error).__name__}: {_text(error)}"}
     conventions = asdict(backend.conventions)
     return backend, {"version": str(version), "conventions": conventions, "seconds": time.perf_counter() - started}
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:LONGEST]
+    except BaseException:
+        return "an error that cannot be printed"
 
 
 def answer(backend: type, case, golden: Golden, device: str) -> Observation:
@@ -44,31 +57,73 @@ def answer(backend: type, case, golden: Golden, device: str) -> Observation:
     if reason:
         return Observation(case.id, {}, failure=Failure("unsupported", "", reason))
     try:
-        return observe(case, backend, golden.inputs(case), device)
+        compiled = compiling(backend)
+        observation = observe(case, backend, golden.inputs(case), device)
+        return replace(observation, compiling=compiling(backend) - compiled)
     except BaseException as error:  # SystemExit and KeyboardInterrupt raised by a backend are its results too
-        return Observation(case.id, {}, failure=Failure("raised", type(error).__name__, str(error)))
+        return Observation(case.id, {}, failure=Failure("raised", type(error).__name__, _text(error)))
 
 
-def serve(name: str, device: str, results, golden: Golden) -> None:
-    """Greet, then answer until standard input ends."""
-    backend, hello = greet(name, device)
-    results.write(pack(hello))
-    results.flush()
+def compiling(backend: type) -> float:
+    """Seconds that the backend has spent compiling so far, where it can tell."""
+    return float(backend.compiling()) if hasattr(backend, "compiling") else 0.0
+
+
+def serve(name: str, device: str, questions, results, golden: Golden) -> None:
+    """Greet, then answer until `questions` ends."""
+    own = os.getpid()
+    backend, hello = greet(name)
+    _send(results, pack(hello), own)
     if backend is None:
         return
-    for line in sys.stdin:
-        observation = answer(backend, golden.cases[line.strip()], golden, device)
-        results.write(pack_observation(observation))
-        results.flush()
+    gc.freeze()  # a framework's million objects stay: walking them again cost 5 % of a run on JAX
+    for line in questions:
+        observation = answer(backend, golden.cases[line.decode().strip()], golden, device)
+        _send(results, pack_observation(observation), own)
+
+
+def _send(results, frame, own):
+    """Only the process that was asked answers: a backend that forks returns twice."""
+    if os.getpid() != own:
+        os._exit(0)
+    results.write(frame)
+    results.flush()
+
+
+def guard(lifeline: int) -> None:
+    """Start a child that waits for the other end of `lifeline` to be closed, then kills the process group, itself included.
+
+    A coordinator that was killed cannot end its workers; one that hangs in native code would not notice by itself.
+    """
+    if os.fork() == 0:
+        os.dup2(lifeline, 0)
+        os.closerange(1, 1024)
+        watch = select.poll()
+        watch.register(0, 0)  # no event but the hang-up that is always told
+        watch.poll()
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def sacrifice_first() -> None:
+    """Where memory runs out, the kernel shall take this process and not the coordinator (Linux only)."""
+    try:
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    except OSError:
+        pass
 
 
 def main() -> None:
     name, device, fd = sys.argv[1:4]
+    guard(0)
+    sacrifice_first()
+    questions, complaints = os.fdopen(os.dup(0), "rb"), os.dup(2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    faulthandler.enable(complaints, all_threads=False)
+    faulthandler.register(signal.SIGUSR1, complaints, all_threads=False)  # "where are you?", asked before a hung worker is killed
     folder = os.environ.get("BNCONFORM_GOLDEN")
     sys.path.insert(0, os.getcwd())  # a porter's own module lies where the command was given
     with os.fdopen(int(fd), "wb") as results:
-        serve(name, device, results, Golden(Path(folder)) if folder else Golden())
-        sys.stdout.flush()
+        serve(name, device, questions, results, Golden(Path(folder).resolve()) if folder else Golden())
         os._exit(0)  # frameworks' exit handlers may hang or crash; everything is written
 
 

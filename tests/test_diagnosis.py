@@ -17,7 +17,7 @@ from bnconform.conformance.mutants.names import NAMES
 from bnconform.conformance.observe import observe
 
 GOLDEN = Golden()
-ANSWERED = [case for case in GOLDEN.cases.values() if case.raises is None]
+ANSWERED = [case for case in GOLDEN.cases.values() if not (case.raises or case.law or case.large)]
 
 
 def explained(backend, change=None):
@@ -40,7 +40,7 @@ def test_evaluator_without_a_mistake_gives_the_golden_values(case):
     for name, (_, exact) in wanted.items():
         exact = exact.astype(np.float64)
         with np.errstate(all="ignore"):
-            near = (found[name] == exact) | np.isnan(found[name]) & np.isnan(exact) | (np.abs(found[name] - exact) <= allowed[name])
+            near = (found[name] == exact) | np.isnan(found[name]) & np.isnan(exact) | (np.abs(found[name] - exact) <= allowed[name].element)
         assert near.all(), f"{case.id} {name}"
 
 

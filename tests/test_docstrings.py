@@ -8,11 +8,12 @@ import bnconform
 import bnconform.backends
 import bnconform.conformance
 import bnconform.conformance.cases
+import bnconform.conformance.mutants
 import bnconform.oracle
 import numpy as np
 import pytest
 
-PACKAGES = (bnconform, bnconform.oracle, bnconform.conformance, bnconform.conformance.cases)
+PACKAGES = (bnconform, bnconform.oracle, bnconform.conformance, bnconform.conformance.cases, bnconform.conformance.mutants)
 MODULES = [
     f"{package.__name__}.{module.name}"
     for package in PACKAGES

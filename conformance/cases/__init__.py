@@ -7,8 +7,16 @@ golden files. A run reads only the golden files.
 
 def drafts():
     """All drafts of the suite, family by family."""
-    from . import extensions, layouts, statistics, values
+    from . import extensions, extremes, large, laws, layouts, statistics, values
 
-    for module in (layouts, statistics, values, extensions):
+    for module in (layouts, statistics, values, extremes, extensions, large, laws):
         for family in module.FAMILIES:
             yield from family()
+
+
+def large_draft(id):
+    """The draft of a large case by its id, or None."""
+    from . import large, laws
+
+    found = (draft for family in (*large.FAMILIES, *laws.FAMILIES) for draft in family() if draft.case.id == id)
+    return next(found, None)

@@ -42,7 +42,8 @@ class Bound:
         declared = question.conventions
         kind = self.compute or declared.compute[question.case.x_dtype]
         wider = replace(declared, variance=self.variance, compute={**declared.compute, question.case.x_dtype: kind})
-        return allowances(question.case, question.inputs, wider, question.wanted)
+        found = allowances(question.case, question.inputs, wider, question.wanted)
+        return {name: value.element for name, value in found.items()}
 
     def gone(self, question, allowed=None):
         """Whether nothing can be said of this case under such arithmetic."""

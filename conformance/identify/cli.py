@@ -25,6 +25,7 @@ def identify(implementation, device, path):
 
     Exit status: 0 if all findings agree, 1 if one does not, 2 for wrong use.
     """
+    sys.path.insert(0, "")  # a porter's own module lies where the command was given
     try:
         entry = registry.entry(implementation)
         backend = entry.load()

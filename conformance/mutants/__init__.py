@@ -1,8 +1,8 @@
 """Wrong implementations of batch normalization, and which case notices which.
 
 `names` is the vocabulary of mistakes, `sound`, `layer` and `extended` a right layer in small parts, the modules named in
-`MODULES` the mutants, each a part replaced. `kills` computes which case kills which mutant and keeps the result in
-`kills.json`:
+`MODULES` the mutants, each a part replaced; `wrapped` makes mistakes around real layers. `bench` scores a mutant case by case, `kills`
+keeps the scores in `kills.json`:
 
     python -m bnconform.conformance.mutants            compute, and write kills.json
     python -m bnconform.conformance.mutants --check    compute, and fail where kills.json says otherwise

@@ -5,8 +5,11 @@ import warnings
 
 import click
 
+from ..museum import of_mutant
 from . import mutants as all_mutants
-from .kills import INFINITE, PATH, Bench, Kills, broken_rules
+from .bench import Bench
+from .kills import PATH, Kills, broken_rules
+from .summary import words
 
 
 @click.command()
@@ -41,7 +44,7 @@ def compute(known, bench: Bench, show=None) -> Kills:
     for name, mutant in known.items():
         if show:
             show(name)
-        matrix[name] = bench.scores(mutant.backend)
+        matrix[name] = bench.scores(mutant)
     return Kills(matrix)
 
 
@@ -64,19 +67,17 @@ def _recompute(known, write):
     return 1 if problems else 0
 
 
-def _score(value):
-    return "certain" if value == INFINITE else f"{value:.3g}"
-
-
 def _show_one(mutant, row):
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("case", "score", title=f"{mutant.name}: {mutant.diagnosis} [{mutant.clause}]".replace("[", r"\["))
+    table = Table("case", "score")
     for case, score in sorted(row.items(), key=lambda item: -item[1]):
-        table.add_row(case, _score(score))
+        table.add_row(case, words(score))
     console = Console()
-    console.print(mutant.says, markup=False)
+    console.print(f"{mutant.name}: {mutant.diagnosis} [{mutant.clause}]\n{mutant.says}", markup=False)
+    for exhibit in of_mutant(mutant.name):
+        console.print(f"{exhibit.project}: {exhibit.says} {exhibit.reference}", markup=False, soft_wrap=True)
     console.print(table)
 
 
@@ -86,5 +87,5 @@ def _show_all(known, kills):
 
     table = Table("mutant", "diagnosis", "clause", "killed by", "best", "what is wrong")
     for name, mutant in known.items():
-        table.add_row(name, mutant.diagnosis, mutant.clause, str(len(kills.matrix[name])), _score(kills.best(name)), mutant.says)
+        table.add_row(name, mutant.diagnosis, mutant.clause, str(len(kills.matrix[name])), words(kills.best(name)), mutant.says)
     Console().print(table)

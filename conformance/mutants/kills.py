@@ -1,62 +1,15 @@
-"""Which case kills which mutant: the matrix, computed through the way of every case, and kept in kills.json."""
+"""Which case kills which mutant: the matrix as it is kept in kills.json, and the rules it must obey."""
 
 import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
-from ..compare import expectation, judge
-from ..golden import Golden
-from ..observe import observe
-from ..records import Case
-
 PATH = Path(__file__).parent / "kills.json"
 LEAST = 5.0  # the best killing score of a mutant must be at least this
 SURE = 2.0  # a kill below this may come and go with the machine's order of summation
 
 INFINITE = float("inf")
-
-
-def score_of(verdicts) -> float:
-    """How clearly the verdicts of one case kill: the largest score, infinity for what no number says, 0 for no kill.
-
-    Shape, type, missing output, an exception, a silent error and a changed input count as infinite.
-    """
-    lost = [verdict for verdict in verdicts if verdict.status in ("fail", "crashed", "timed out")]
-    return max((INFINITE if verdict.score is None else verdict.score for verdict in lost), default=0.0)
-
-
-class Bench:
-    """The cases, with what judging them needs computed once."""
-
-    def __init__(self, golden: Golden | None = None):
-        self.golden = golden or Golden()
-        self.cases = self.golden.cases
-        self.inputs, self.expected = {}, {}
-
-    def score(self, backend: type, case: Case) -> float:
-        """Killing score of one case for a backend."""
-        if case.id not in self.inputs:
-            self.inputs[case.id] = self.golden.inputs(case)
-        inputs = {name: array.copy() for name, array in self.inputs[case.id].items()}
-        observation = observe(case, backend, inputs)
-        return score_of(judge("mutant", observation, case, self.golden, backend.conventions, self._expected(case, backend)))
-
-    def _expected(self, case, backend):
-        if case.raises:
-            return None
-        key = case.id, repr(backend.conventions)
-        if key not in self.expected:
-            self.expected[key] = expectation(case, self.golden, backend.conventions)
-        return self.expected[key]
-
-    def scores(self, backend: type) -> dict[str, float]:
-        """Killing score of every case that kills."""
-        with np.errstate(all="ignore"):
-            found = {name: self.score(backend, case) for name, case in self.cases.items()}
-        return {name: score for name, score in found.items() if score > 0}
 
 
 @dataclass(frozen=True)
@@ -86,6 +39,11 @@ class Kills:
                 found.setdefault(case, []).append(name)
         return {case: tuple(names) for case, names in found.items()}
 
+    def telling(self, case: str, count: int = 5) -> tuple[str, ...]:
+        """The mutants that a case must kill: of those it surely kills, the ones that fewest cases kill."""
+        sure = [name for name in self.by_case.get(case, ()) if self.matrix[name][case] >= LEAST]
+        return tuple(sorted(sure, key=lambda name: (len(self.matrix[name]), name))[:count])
+
     def best(self, name: str, cases=None) -> float:
         """Best killing score of a mutant, among `cases` where given; 0 if it survives."""
         row = self.matrix[name]
@@ -108,8 +66,8 @@ def _short(score):
     return f"{score:.1e}".replace("e+0", "e").replace("e+", "e") if 0 < score < INFINITE else "-1" if score else "0"
 
 
-def broken_rules(kills: Kills, cases: dict[str, Case]) -> list[str]:
-    """Sentences on what the suite must hold and does not: every mutant killed in full and in quick, clearly; every case kills."""
+def broken_rules(kills: Kills, cases) -> list[str]:
+    """Sentences on what does not hold: each mutant killed in full, clearly, and in quick; each case (by id) kills."""
     quick = {name for name, case in cases.items() if case.quick}
     lines = []
     for name in kills.matrix:

@@ -123,7 +123,7 @@ class Sound(Derivatives):
 
     def settle(self, at):
         """Fill in r and x_hat."""
-        at.r = self.inverse_std(at.var) if at.training else self.inference_inverse_std(at.var)
+        at.r = (self.inverse_std(at.var) if at.training else self.inference_inverse_std(at.var)).astype(self.type)
         at.x_hat = self.normalize(at.x, at.mean, at.r)
         return at
 

@@ -126,7 +126,8 @@ class Statistics:
         return self.total(rows, keep) / count  # [BN-2.1]
 
     def variance(self, rows, mean, keep, count):
-        return self.total((rows - mean) ** 2, keep) / count  # [BN-2.2]
+        """The mean square deviation; in float64, because squares of float32 may overflow [BN-2.2]."""
+        return self.total((rows - mean).astype(np.float64) ** 2, keep) / count
 
     def moments(self, rows, keep=None):
         """(mean, variance, count) of a batch, columns."""

@@ -1,0 +1,5 @@
+"""`python -m bnconform.conformance.bench`."""
+
+from .cli import bench
+
+bench(prog_name="bnconform bench")

@@ -1,0 +1,160 @@
+"""One small class an implementation: a layer on tensors that stay where they are, and the three operations on them.
+
+`forward` is a training step without gradients, `step` one with dx, dgamma and dbeta, `inference` uses the running
+statistics. Nothing is converted inside what is timed, and nothing is returned before the device has finished.
+"""
+
+from time import perf_counter
+
+import numpy as np
+from bnconform.backends.errors import NoGpu
+from bnconform.backends.registry import entry
+from bnconform.dtypes import dtype
+
+EPS, DECAY = 1e-5, 0.9
+
+
+class Unsupported(Exception):
+    """The framework cannot do this problem; the text says why."""
+
+
+class Driver:
+    """Where the tensors are NumPy's. `copies` sets of inputs are taken in turn, so that none is found in cache."""
+
+    def __init__(self, target, device, threads):
+        if device == "gpu":
+            raise NoGpu(f"{target or 'NumPy'} computes on the CPU")
+        self.target, self.threads = target, threads
+
+    def version(self):
+        return np.__version__
+
+    def prepare(self, problem, copies=1):
+        """Make the layer and the tensors. Errors: Unsupported."""
+        rng = np.random.default_rng(0)
+        self.problem, self.turn = problem, 0
+        self.gamma, self.beta = rng.uniform(0.5, 1.5, problem.channels), rng.uniform(-1, 1, problem.channels)
+        self.sets = [self._set(rng) for _ in range(copies)]
+        self.build()
+
+    def _set(self, rng):
+        x, dy = (rng.standard_normal(self.problem.memory_shape, np.float32).astype(dtype(self.problem.dtype)) for _ in "xy")
+        return self.place(x), self.place(dy)
+
+    def place(self, array):
+        return array
+
+    def build(self):
+        self.common = {"eps": EPS, "channel_axes": self.problem.channel_axis}
+        self.state = {"running_mean": np.zeros(self.problem.channels), "running_var": np.ones(self.problem.channels)}
+
+    def timed(self, operation):
+        """Seconds of one call."""
+        self.turn = (self.turn + 1) % len(self.sets)
+        began = perf_counter()
+        self.wait(getattr(self, operation)(*self.sets[self.turn]))
+        return perf_counter() - began
+
+    def wait(self, result):
+        """Return when `result` is there."""
+
+    def peak(self):
+        """The device's count of the most bytes in use so far since the last call, or None on the CPU."""
+
+
+class Readable(Driver):
+    """The definition itself: float64 out, whatever goes in."""
+
+    def forward(self, x, dy):
+        import bnconform
+
+        return bnconform.train_forward(x, self.gamma, self.beta, **self.common)
+
+    def step(self, x, dy):
+        import bnconform
+
+        return self.forward(x, dy), bnconform.train_backward(dy, x, self.gamma, **self.common)
+
+    def inference(self, x, dy):
+        import bnconform
+
+        return bnconform.inference_forward(x, self.gamma, self.beta, **self.state, **self.common)
+
+
+class Engine(Driver):
+    """The tiled engine; the output has the input's type. Forward and backward are two calls."""
+
+    def build(self):
+        super().build()
+        self.common |= {"out_dtype": self.problem.dtype, "threads": self.threads}
+
+    def forward(self, x, dy):
+        from bnconform import engine
+
+        return engine.train_forward(x, self.gamma, self.beta, **self.common)
+
+    def step(self, x, dy):
+        from bnconform import engine
+
+        saved = self.forward(x, dy)
+        return saved, engine.train_backward(dy, x, self.gamma, saved=saved, **self.common)
+
+    def inference(self, x, dy):
+        from bnconform import engine
+
+        return engine.inference_forward(x, self.gamma, self.beta, **self.state, **self.common)
+
+
+class FusedEngine(Engine):
+    """The same, forward and backward in one sweep."""
+
+    def step(self, x, dy):
+        from bnconform import engine
+
+        return engine.train_step(dy, x, self.gamma, self.beta, **self.common)
+
+
+class Adapter(Driver):
+    """Any other implementation, through its adapter: conversion from and to NumPy is part of the time."""
+
+    def __init__(self, target, device, threads):
+        self.backend, self.device = entry(target).load(), device
+
+    def version(self):
+        return self.backend.version() if hasattr(self.backend, "version") else "unknown"
+
+    def build(self):
+        from bnconform.backends.contract import Config
+
+        problem = self.problem
+        width = "float64" if problem.dtype == "float64" else "float32"
+        config = Config(problem.memory_shape, (problem.channel_axis,), EPS, DECAY, problem.dtype, width, width, self.device)
+        rows = (self.gamma, self.beta, np.zeros(problem.channels), np.ones(problem.channels))
+        self.layer = self.backend(config, *(row.astype(width) for row in rows))
+
+    def forward(self, x, dy):
+        return self.layer.train(x, None)
+
+    def step(self, x, dy):
+        return self.layer.train(x, dy)
+
+    def inference(self, x, dy):
+        return self.layer.infer(x, None)
+
+
+OWN = {"numpy": Readable, "numpy-engine": Engine, "numpy-engine-fused": FusedEngine}
+
+
+def driver(name, device, threads) -> Driver:
+    """The driver of an implementation, in a process of its own. Errors: NoGpu, NotInstalled, UnknownImplementation."""
+    if name in OWN:
+        return OWN[name](name, device, threads)
+    found = entry(name)
+    found.load()
+    from . import frameworks  # after the environment that the implementation needs has been set
+
+    classes = {"torch_": frameworks.Torch, "keras_": frameworks.Keras, "flax_linen": frameworks.Jax, "flax_nnx": frameworks.Jax}
+    if name == "torch-functional":
+        return frameworks.TorchFunctional(found.target, device, threads)
+    cls = classes.get(found.target.split(":")[0].removeprefix("bnconform.backends."))
+    return cls(found.target, device, threads) if cls else Adapter(name, device, threads)

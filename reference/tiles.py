@@ -1,0 +1,187 @@
+"""Any layout as (outer, channels, inner) views, cut into tiles that stay in cache while they are worked on.
+
+The arithmetic of the engine sees only float64 tiles: `Tile.load` converts from the input's type into a small
+buffer that is used again and again, so no float64 copy of the input ever exists.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+TILE = 50_400  # elements of a tile at most: 0.4 MB of float64, so that two share a level-2 cache of 2 MiB
+LONG = 512  # from this inner length on a channel's values are worked on row by row, below it column by column
+WIDE = 1024  # columns a tile should have at least: NumPy's loops cost some ten nanoseconds a row
+FOLDED = 4096  # columns of a tile whose rows are laid side by side
+RUN = 8192  # longest dot product handed to BLAS: above ten thousand OpenBLAS starts threads of its own
+
+
+class Views(NamedTuple):
+    """The arrays as (outer, channels, inner) views.
+
+    problems: for each index of the remaining channel axes a list of pieces; a piece is one 3-D view of each array,
+    and the pieces of a problem share their statistics.
+    """
+
+    problems: list
+    sizes: tuple[int, ...]  # sizes of the channel axes in the order in which `problems` runs through them
+    order: tuple[int, ...]  # positions in channel_axes of those
+
+    def split(self, parameter):
+        """A parameter (param_shape) as one row of channels a problem."""
+        return np.transpose(parameter, self.order).reshape(len(self.problems), -1)
+
+    def join(self, rows):
+        """The inverse of `split`."""
+        return np.transpose(np.reshape(rows, self.sizes), np.argsort(self.order))
+
+
+def _groups(arrays, channels, axes):
+    """Neighbouring axes of the same role that one stride walks in every array."""
+    groups = []
+    for axis in axes:
+        if groups and (axis in channels) == (groups[-1][-1] in channels):
+            last = groups[-1][-1]
+            if all(a.strides[last] == a.strides[axis] * a.shape[axis] for a in arrays):
+                groups[-1].append(axis)
+                continue
+        groups.append([axis])
+    return groups
+
+
+def views(arrays, layout) -> Views:
+    """The arrays (all of layout.shape, any strides) as views of rank 3, without a copy [BN-1.1].
+
+    Axes are taken in the order of x's memory. What does not fit outer, channels, inner (several channel axes that
+    do not lie together, slices of a larger array) is gone through index by index.
+    """
+    x, shape, channels = arrays[0], layout.shape, layout.channel_axes
+    axes = sorted(range(len(shape)), key=lambda axis: -abs(x.strides[axis]) if shape[axis] > 1 else -np.inf)
+    groups = _groups(arrays, channels, axes)
+    sizes = [prod(shape[axis] for axis in group) for group in groups]
+    reduced = [g for g, group in enumerate(groups) if group[0] not in channels]
+    kept = [g for g in range(len(groups)) if g not in reduced]
+    main = max(kept, key=sizes.__getitem__, default=None)
+    inner = reduced[-1] if main is not None and reduced[-1] > main else None
+    outer = max((g for g in reduced if g != inner), key=sizes.__getitem__, default=None)
+    rest = [g for g in kept if g != main], [g for g in reduced if g not in (outer, inner)]
+    flat = [np.transpose(a, axes).reshape(sizes) for a in arrays]
+    last = [g for g in (outer, main, inner) if g is not None]
+    # the main channels come last in each row of parameters
+    ordered = [axis for g in (*rest[0], *([] if main is None else [main])) for axis in groups[g]]
+
+    def piece(index):
+        found = []
+        for a in flat:
+            at = np.transpose(a, [*rest[0], *rest[1], *last])[index]
+            for position, g in enumerate((outer, main, inner)):
+                at = np.expand_dims(at, position) if g is None else at
+            found.append(at)
+        return tuple(found)
+
+    indices = [list(product(*(range(sizes[g]) for g in part))) for part in rest]
+    problems = [[piece(c + r) for r in indices[1]] for c in indices[0]]
+    return Views(problems, tuple(shape[a] for a in ordered), tuple(channels.index(a) for a in ordered))
+
+
+def _even(count, size):
+    """How many of `count` things of `size` elements to take at a time: parts of even length, none above a tile."""
+    return -(-count // -(-count // max(1, TILE // size)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a problem is cut: blocks of `channels`, each gone through in tiles of (`rows`, channels, `inner`).
+
+    fold: so many rows of a tile lie side by side as columns; 0 where values are worked on row by row.
+    """
+
+    rows: int
+    channels: int
+    inner: int
+    fold: int
+
+    @classmethod
+    def of(cls, shape) -> "Plan":
+        """The cut of an (outer, channels, inner) view; it depends on nothing else, so neither do the results."""
+        outer, channels, inner = shape
+        block = _even(channels, outer * inner)
+        if inner >= LONG:
+            return cls(_even(outer, block * inner), block, _even(inner, 1), 0)
+        block = min(channels, max(block, -(-WIDE // inner)))
+        rows = _even(outer, block * inner)
+        fold = min(rows, max(1, FOLDED // (block * inner))) if block == channels else 1
+        return cls(rows // fold * fold, block, inner, fold)
+
+    @property
+    def size(self):
+        """Elements of the largest tile."""
+        return self.channels * self.inner * max(self.rows, self.fold)
+
+    def blocks(self, channels):
+        """The channel ranges."""
+        return [slice(at, min(at + self.channels, channels)) for at in range(0, channels, self.channels)]
+
+    def tiles(self, pieces, shape, block):
+        """(piece, index) of each tile of a block; the last rows that fill no fold make a tile of their own."""
+        outer, _, inner = shape
+        whole = outer // self.fold * self.fold if self.fold else outer
+        rows = [slice(at, min(at + self.rows, whole)) for at in range(0, whole, self.rows)]
+        rows += [slice(whole, outer)] if whole < outer else []
+        columns = [slice(at, min(at + self.inner, inner)) for at in range(0, inner, self.inner)]
+        return [(p, (r, block, c)) for p in range(pieces) for r in rows for c in columns]
+
+    @lru_cache(maxsize=16)  # noqa: B019 - a plan is a value
+    def arithmetic(self, shape):
+        """How to work on a tile of that shape."""
+        if not self.fold:
+            return Rows(shape)
+        return Columns(shape, self.fold if shape[0] % self.fold == 0 else 1)
+
+
+class Rows:
+    """Arithmetic on tiles whose inner axis is long: a channel's coefficient is a scalar for a whole row."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def spread(self, coefficient):
+        """A coefficient a channel, to broadcast against the tile."""
+        return coefficient[:, None]
+
+    def sum(self, tile):
+        """Sum of each channel."""
+        if tile.shape[2] <= RUN:
+            return np.einsum("rci->c", tile)
+        return np.add.reduce(np.add.reduce(tile, axis=2), axis=0)
+
+    def dot(self, a, b):
+        """Sum of products of each channel, by BLAS."""
+        left, right = a[:, :, None], b[..., None]
+        if a.shape[2] <= RUN:
+            return np.add.reduce(np.matmul(left, right)[..., 0, 0], axis=0)
+        runs = [slice(at, at + RUN) for at in range(0, a.shape[2], RUN)]
+        return np.add.reduce([np.matmul(left[..., run], right[:, :, run])[..., 0, 0] for run in runs], axis=(0, 1))
+
+
+class Columns:
+    """Arithmetic on tiles whose inner axis is short: `fold` rows side by side, one coefficient a column."""
+
+    def __init__(self, shape, fold):
+        rows, self.channels, self.inner = shape
+        self.fold, self.shape = fold, (rows // fold, fold * self.channels * self.inner)
+
+    def spread(self, coefficient):
+        return np.tile(np.repeat(coefficient, self.inner), self.fold)
+
+    def _gather(self, columns):
+        return np.add.reduce(columns.reshape(self.fold, self.channels, self.inner), axis=(0, 2))
+
+    def sum(self, tile):
+        return self._gather(np.add.reduce(tile, axis=0))
+
+    def dot(self, a, b):
+        return self._gather(np.einsum("ij,ij->j", a, b))

@@ -1,0 +1,148 @@
+"""Laws: right layers keep them at any size, and each is broken by a layer that is wrong in its way."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from bnconform.backends.numpy_ import NumpyReference
+from bnconform.conformance.cases.laws import laws
+from bnconform.conformance.compare import judge
+from bnconform.conformance.golden import Golden
+from bnconform.conformance.laws import LAWS
+from bnconform.conformance.observe import observe
+
+DRAFTS = {draft.case.id: draft for draft in laws()}
+
+
+class Drawn:
+    """Golden files of law cases: their inputs, and nothing else."""
+
+    def inputs(self, case):
+        return {name: array.copy() for name, array in DRAFTS[case.id].tensors.items()}
+
+
+def verdicts(case_id, backend):
+    case = DRAFTS[case_id].case
+    observation = observe(case, backend, Drawn().inputs(case))
+    assert observation.failure is None, observation.failure
+    return {v.output: v for v in judge("layer", observation, case, Drawn(), backend.conventions)}
+
+
+@pytest.mark.parametrize("case_id", DRAFTS)
+def test_reference_keeps_the_law(case_id):
+    found = verdicts(case_id, NumpyReference)
+    assert tuple(found) == DRAFTS[case_id].case.outputs() and {v.status for v in found.values()} == {"pass"}
+
+
+class HalfMean(NumpyReference):
+    """Takes x in half precision: what a shift costs it, exact arithmetic does not pay."""
+
+    def train(self, x, dy):
+        return super().train(x.astype(np.float16).astype(x.dtype), dy)
+
+
+class UnitsOfEps(NumpyReference):
+    """Divides by std + eps."""
+
+    def train(self, x, dy):
+        self.common = {**self.common, "eps": 0.0}
+        out = super().train(x, dy)
+        std = np.sqrt(out["batch_var"])[:, *[None] * (x.ndim - 2)]
+        return out | {"y": (out["y"] * std / (std + np.float32(self.config.eps))).astype(x.dtype)}
+
+
+class FirstCounts(NumpyReference):
+    """The first sample counts for the statistics, the last one does not."""
+
+    def train(self, x, dy):
+        return super().train(np.concatenate([x[:-1], x[:1]]), dy)
+
+
+class Unbiased(NumpyReference):
+    """Normalizes with ddof 1."""
+
+    def train(self, x, dy):
+        m = x.size // x.shape[1]
+        out = super().train(x, dy)
+        return out | {"batch_var": (out["batch_var"] * m / (m - 1)).astype(x.dtype)}
+
+
+class Leaks(NumpyReference):
+    """The last channel's mean enters the first one's y."""
+
+    def train(self, x, dy):
+        out = super().train(x, dy)
+        return out | {"y": out["y"] + np.float32(1e-4) * out["batch_mean"][-1]}
+
+
+class NoMeanTerm(NumpyReference):
+    """dx without its first term."""
+
+    def train(self, x, dy):
+        out = super().train(x, dy)
+        return out | {"dx": out["dx"] + np.float32(0.01)}
+
+
+class OtherDdof(NumpyReference):
+    """Declares one ddof and blends the other."""
+
+    conventions = replace(NumpyReference.conventions, running_ddof=1)
+
+    def train(self, x, dy):
+        before, m = self.running, x.size // x.shape[1]
+        out = super().train(x, dy)
+        var = np.asarray(self.running.running_var) * (m - 1) / m
+        self.running = replace(self.running, running_var=var) if hasattr(before, "__dataclass_fields__") else before._replace(running_mean=self.running.running_mean, running_var=var)
+        return out
+
+
+BROKEN = {
+    "shift": HalfMean,
+    "scale": UnitsOfEps,
+    "permute": FirstCounts,
+    "duplicate": Unbiased,
+    "independent": Leaks,
+    "sums": NoMeanTerm,
+    "modes": OtherDdof,
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("size", ["dense", "nchw"])
+def test_law_is_broken_by_a_layer_that_is_wrong_in_its_way(law, size):
+    found = verdicts(f"laws/{law}-{size}", BROKEN[law])
+    failed = [v for v in found.values() if v.status == "fail"]
+    assert failed and all(v.score > 5 and v.message.startswith("law broken: ") for v in failed)
+
+
+def test_law_of_outputs_that_do_not_fit_together_fails():
+    class Short(NumpyReference):
+        def train(self, x, dy):
+            out = super().train(x, dy)
+            return out | {"y": out["y"][: len(x) // 2 + len(x) % 5]}
+
+    assert verdicts("laws/duplicate-dense", Short)["1.y"].kind == "shape"
+
+
+def test_output_of_another_type_fails():
+    class Wide(NumpyReference):
+        def train(self, x, dy):
+            out = super().train(x, dy)
+            return out | {"y": out["y"].astype(np.float64)}
+
+    assert verdicts("laws/shift-dense", Wide)["1.y"].kind == "dtype:float64"
+
+
+def test_output_that_is_not_a_number_breaks_the_law():
+    class Lost(NumpyReference):
+        def train(self, x, dy):
+            return super().train(x, dy) | {"y": np.full_like(x, np.nan)}
+
+    assert verdicts("laws/shift-dense", Lost)["1.y"].status == "fail"
+
+
+@pytest.mark.parametrize("case_id", DRAFTS)
+def test_inputs_are_those_of_the_manifest(case_id):
+    golden = Golden()
+    inputs = golden.inputs(golden.cases[case_id])
+    assert {name: a.tobytes() for name, a in inputs.items()} == {name: a.tobytes() for name, a in DRAFTS[case_id].tensors.items()}

@@ -1,0 +1,46 @@
+"""The main job: every installed implementation conforms, or deviates only as recorded."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from bnconform.backends import registry
+
+REQUIRED = [entry for entry in registry.BUILTIN if entry.required]
+
+
+def judge(tmp_path, *arguments):
+    command = [sys.executable, "-m", "bnconform.conformance.cli", "run", *arguments, "--json", "report.json", "--html", "report.html"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=1500)
+    return done, json.loads((tmp_path / "report.json").read_text())
+
+
+@pytest.mark.parametrize("entry", REQUIRED, ids=lambda entry: entry.name)
+def test_implementation_conforms_on_every_case(entry, tmp_path):
+    if entry.missing():
+        pytest.skip(f"not installed: {', '.join(entry.missing())}")
+    done, report = judge(tmp_path, entry.name)
+    (item,) = report["implementations"]
+    bad = [row for row in report["results"] if row["status"] in ("fail", "crashed", "timed out")]
+    assert [f"{row['case']} {row['output']}: {row['message']}" for row in bad] == [] and done.returncode == 0
+    assert item["summary"]["verdict"].startswith("conforms") and item["summary"]["pass"] > 1000
+
+
+HIDE = """
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *package: None if name in ("torch", "flax") else find(name, *package)
+"""
+
+
+def test_missing_framework_is_shown_and_never_a_pass(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(HIDE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done, report = judge(tmp_path, "numpy", "torch", "-k", "shapes/two")
+    by_name = {item["name"]: item for item in report["implementations"]}
+    assert by_name["torch"]["summary"]["verdict"] == "not installed" and by_name["torch"]["summary"]["pass"] == 0
+    assert {row["status"] for row in report["results"] if row["implementation"] == "torch"} == {"unsupported"}
+    assert "torch is not installed" in done.stdout and done.returncode == 1
+    done, _ = judge(tmp_path, "numpy", "-k", "shapes/two")
+    assert done.returncode == 0
