@@ -1,5 +1,7 @@
 """Diagnosis: the evaluator is the definition, names are of the vocabulary, mistakes are found and nothing is named at random."""
 
+import json
+
 import numpy as np
 import pytest
 from bnconform.backends.numpy_ import NumpyReference
@@ -70,3 +72,11 @@ def test_explain_of_noise_is_unexplained():
                 outputs[name] = outputs[name] + (np.arange(outputs[name].size).reshape(outputs[name].shape) % 7).astype(outputs[name].dtype)
 
     assert [e.name for e in explained(NumpyReference, noise)] == ["unexplained"]
+
+
+def test_confusion_table_names_most_and_none_wrongly():
+    rows = json.loads((confusion.FOLDER / "confusion.json").read_text())
+    counts = confusion.summary(rows)
+    assert set(rows) == set(mutants()), "measure again: python -m bnconform.conformance.diagnosis.confusion"
+    assert counts["exact"] >= 0.95 * len(rows) and counts["wrong"] == 0
+    assert (confusion.FOLDER / "README.md").read_text() == confusion.page(rows)

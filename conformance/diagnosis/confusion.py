@@ -7,6 +7,7 @@
 import json
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from ..compare import judge
@@ -15,6 +16,7 @@ from ..observe import observe
 from .search import explain
 
 FOLDER = Path(__file__).parent
+PROCESSES = 2
 
 
 def diagnose(backend, golden: Golden):
@@ -39,20 +41,20 @@ def verdict(expected: str, got: str) -> str:
     return "unexplained" if found - {"unexplained"} <= wanted else "wrong"
 
 
-def measure(names=()):
-    """name -> row of the table, for all mutants or some; a line on the screen as each is done."""
+def measure(names, tell=False):
+    """name -> row of the table for these mutants; a line on the screen as each is done, with `tell` all that was said."""
     from ..mutants import mutants
 
     golden, rows = Kept(), {}
     for name, mutant in mutants().items():
-        if names and name not in names:
+        if name not in names:
             continue
         started = time.perf_counter()
         found = diagnose(mutant.backend, golden)
         got = named(found)
         rows[name] = {"expected": mutant.diagnosis, "got": got, "verdict": verdict(mutant.diagnosis, got)}
         print(f"{rows[name]['verdict']:12s} {name:40s} {mutant.diagnosis} -> {got} ({time.perf_counter() - started:.1f} s)", flush=True)
-        for explanation in found if names else ():
+        for explanation in found if tell else ():
             print(f"    {explanation.text}\n    {explanation.score_before} -> {explanation.score_after}, {len(explanation.cases)} cases")
     return rows
 
@@ -109,9 +111,15 @@ def page(rows) -> str:
 
 def main(arguments):
     if arguments:
-        measure(arguments)
+        measure(arguments, tell=True)
         return
-    rows = measure()
+    from ..mutants import mutants
+
+    names = list(mutants())
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        parts = pool.map(measure, [names[k::PROCESSES] for k in range(PROCESSES)])
+        measured = {name: row for part in parts for name, row in part.items()}
+    rows = {name: measured[name] for name in names}
     (FOLDER / "confusion.json").write_text(json.dumps(rows, indent=1) + "\n")
     (FOLDER / "README.md").write_text(page(rows))
 

@@ -15,7 +15,8 @@ from .fit import fitted
 from .hypotheses import singles
 from .question import Question, questions
 
-PARTNERS = 24  # mistakes that explain at least an output, tried together with every other
+PARTNERS = 8  # mistakes that explain at least an output, tried together with every other
+LARGE = 4096  # values of the smallest failing case beyond which pairs are not tried
 BARELY = 2.0  # a score that a mistake too small to be seen may leave
 SUPPORT = 2  # plain failing cases that a mistake must predict before cases aside are forgiven
 SCREEN = 4  # cases that a mistake must fit before all are asked
@@ -155,6 +156,8 @@ def _several(asked, failing, conventions, whole=True):
 def _pair(asked, failing, conventions):
     """Two mistakes that touch the same cases: one of them explains at least an output."""
     ordered = _order(failing)
+    if ordered[0].size > LARGE:  # thousands of evaluations would take minutes
+        return None
     candidates = _candidates(failing, conventions)
     screen = ordered[:SCREEN]
     partners = _partners(candidates, screen)
