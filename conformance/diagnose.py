@@ -4,12 +4,9 @@ from dataclasses import replace
 
 from bnconform.backends.contract import Conventions
 
-from .diagnosis import explain
-from .diagnosis.explanation import UNEXPLAINED
 from .golden import Golden
+from .records import FAILED
 from .run import Judged
-
-FAILED = ("fail", "crashed", "timed out")
 
 
 def diagnosed(judged: Judged, golden: Golden) -> Judged:
@@ -20,6 +17,7 @@ def diagnosed(judged: Judged, golden: Golden) -> Judged:
     failed = [v for v in judged.verdicts if v.status in FAILED and v.kind != "stale"]
     if not failed or judged.hello.problem:
         return judged
+    from .diagnosis import explain  # its hypotheses are many: loaded only where something failed
 
     try:
         explanations = explain(judged.name, failed, judged.observations, golden, judged.hello.conventions or Conventions(running_ddof=0))
@@ -29,6 +27,8 @@ def diagnosed(judged: Judged, golden: Golden) -> Judged:
 
 
 def _text(verdict, explanations):
+    from .diagnosis.explanation import UNEXPLAINED
+
     # beside something unexplained a name is a guess, and a wrong name is worse than none
     unexplained = [e for e in explanations if e.name == UNEXPLAINED]
     if unexplained:

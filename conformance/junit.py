@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree as xml
 
-FAILED = ("fail", "crashed", "timed out")
+from .records import FAILED
 
 
 def render(report: dict) -> str:

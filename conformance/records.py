@@ -9,6 +9,7 @@ from typing import Any, Mapping
 import numpy as np
 
 STATUSES = ("pass", "fail", "deviates", "unsupported", "crashed", "timed out")
+FAILED = ("fail", "crashed", "timed out")  # what makes a run fail
 
 MODES = ("train", "infer", "frozen", "renorm", "fold", "population")
 

@@ -18,7 +18,7 @@ from .desk import Desk, Patience
 from .golden import Golden, GoldenError
 from .journal import Journal, Plan, Result
 from .process import Hello, Stopped
-from .records import Case, Observation, Verdict
+from .records import FAILED, Case, Observation, Verdict
 
 
 UNKNOWN = Conventions(running_ddof=0, exposes=BASIC)  # of what cannot be loaded: no output is excused
@@ -165,7 +165,7 @@ def _result(desk, case, known, listener):
 
 def telling(case: Case, verdicts: list[Verdict]) -> bool:
     """Whether diagnosis wants the observation: something failed, or its passing refutes wrong names cheaply."""
-    if any(verdict.status in ("fail", "crashed", "timed out") for verdict in verdicts):
+    if any(verdict.status in FAILED for verdict in verdicts):
         return True
     return case.quick and not case.large and any(verdict.status == "pass" for verdict in verdicts)
 
