@@ -102,7 +102,7 @@ def test_claims_docstring_examples_hold(name):
 
 
 def _claim(**change):
-    fields = dict(name="a", title="t", statement="s", source="x", method="m", checks=(Check("c", lambda n: True),), quick={"n": 1},
+    fields = dict(name="a", title="t", statement="s", source="x", method="m", headline="h", checks=(Check("c", lambda n: True),), quick={"n": 1},
                   full={"n": 2}, measure=None, draw=None)
     return Claim(**(fields | change))
 

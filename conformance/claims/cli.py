@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from . import registry
-from .record import CONDITIONS, FAILS, HOLDS, Number, Result
+from .record import CONDITIONS, FAILS, HOLDS, Result, interval
 
 NEEDS = {"torch": "torch", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -164,18 +164,6 @@ def _list(console: Console) -> None:
     console.print(table)
 
 
-def interval(number: Number) -> str:
-    """A number with its interval, in the digits that the interval supports.
-
-    >>> interval(Number.of("x", [1.0, 2.0, 3.0], "%"))
-    '2 [-0.484, 4.48] %'
-    """
-    unit = f" {number.unit}" if number.unit else ""
-    if number.low == number.value == number.high:
-        return f"{number.value:.6g}{unit}"
-    return f"{number.value:.3g} [{number.low:.3g}, {number.high:.3g}]{unit}"
-
-
 def _show(console: Console, result: Result) -> None:
     claim = result.claim
     console.print(f"[bold]{claim.title}[/]\n{claim.statement}\n[dim]{claim.source}[/]\n")
@@ -188,8 +176,9 @@ def _show(console: Console, result: Result) -> None:
     console.print()
     for outcome in result.outcomes:
         mark = "[green]yes[/]" if outcome.passed else "[red]no [/]"
-        console.print(f"{mark} {outcome.text}{'' if outcome.core else ' (a condition)'}")
-    for label, texts in (("note", result.notes), ("erratum", claim.errata)):
+        numbers = "; ".join(interval(result.numbers[key]) for key in outcome.numbers)
+        console.print(f"{mark} {outcome.text}{'' if outcome.core else ' (a condition)'} [dim]{numbers}[/]")
+    for label, texts in (("note", result.notes), ("erratum", result.errata)):
         for text in texts:
             console.print(f"[dim]{label}:[/] {text}")
     console.print(f"\nverdict: [bold {COLOR[result.verdict]}]{result.verdict}[/]")

@@ -23,7 +23,8 @@ def train_students(x: np.ndarray, y: np.ndarray, *, batch_norm: bool, steps: int
     """Train one student a problem by SGD on batches of M; returns their weights ``[R, N]`` as used in inference.
 
     ``x[R, P, N]``, ``y[R, P]``: R independent problems at once. The student is w·x, or γ(w·x - μ_B)/σ_B without β; the first
-    weights have length ``start``. Inference statistics are those of the training set with the final weights. The step falls to 0 on a cosine.
+    weights have length ``start``. Inference statistics are those of the training set with the final weights. The step
+    falls to 0 on a cosine.
     """
     runs, p, n = x.shape
     inputs, targets = (torch.from_numpy(a).float().to(device) for a in (x, y))
@@ -67,12 +68,13 @@ def _fit(alphas: np.ndarray, errors: np.ndarray, scaled: bool) -> tuple[float, f
 def measure(run: Run) -> Measurement:
     n, runs, alphas = run["inputs"], run["repetitions"], np.array(run["alphas"])
     kinds = [(norm, start) for norm in ("BN", "plain") for start in STARTS]
-    errors: dict[Any, list[np.ndarray]] = {key: [] for key in ("pinv", "ridge", *kinds)}
+    errors: dict[Any, list[np.ndarray]] = {key: [] for key in ("pinv", "ridge", "decay", *kinds)}
     budgets: dict[Any, list[float]] = {kind: [] for kind in kinds}
     for i, alpha in enumerate(run.track(alphas, "students")):
         problems = [theory.problem(run.rng(i, r), round(alpha * n), n) for r in range(runs)]
         errors["pinv"].append(np.array([theory.solve_error(*p, 0.0) for p in problems]))
         errors["ridge"].append(np.array([theory.solve_error(*p, 0.25) for p in problems]))
+        errors["decay"].append(np.array([theory.solve_error(*p, 1 / (2 * M)) for p in problems]))
         x, y, teacher = (np.stack([p[k] for p in problems]) for k in range(3))
         for norm, start in kinds:
             for part in ((16, 4, 1) if alpha == 1 else (1,)):
@@ -138,37 +140,56 @@ LABELS = [f"{'BN' if norm == 'BN' else 'plain SGD'}, first weights {start:g}" fo
 
 
 def draw(m: Measurement):
-    figure, axes = panels(3, width=11.5)
-    grid = np.linspace(0.05, 4.2, 400)
-    alphas, errors = m.series["alphas"], m.series["errors"]
-    low, high = np.abs(grid - 1) > 0.01, grid > 1.02
-    axes[0].plot(grid[low], theory.plain_error(grid[low]), color=PLAIN, label="plain, corrected")
-    axes[0].plot(grid[high], theory.plain_error_as_printed(grid[high]), color=PLAIN, linestyle=":", label="plain, as printed")
-    axes[0].plot(grid, theory.ridge_error(0.25, grid), color=GREEN, label="ridge 0.25, corrected")
-    axes[0].plot(grid, theory.ridge_error_as_printed(0.25, grid), color=GREEN, linestyle=":", label="ridge 0.25, as printed")
-    for key, color in (("pinv", PLAIN), ("ridge", GREEN)):
-        axes[0].plot(alphas, np.median(errors[key], 1), "o", color=color, markersize=4.5)
-    axes[0].set(title="The errata: points are simulations", ylim=(-2.2, 2.5), ylabel="generalization error")
-    axes[1].plot(grid[low], theory.plain_error(grid[low]), color=PLAIN, label="plain, theory")
-    axes[1].plot(grid, theory.ridge_error(1 / (2 * M), grid), color=PINK, label="ridge 1/(2M), theory")
-    for (kind, color), label in zip(STYLES.items(), LABELS, strict=True):
-        values = errors[kind]
-        axes[1].errorbar(alphas, values.mean(1), values.std(1, ddof=1) * 2 / math.sqrt(values.shape[1]), color=color,
-                         fmt="s" if kind[0] == "BN" else "o", markersize=4.5, capsize=2, label=label)
-    axes[1].set(title="Trained students, batch 32", ylim=(0, 3.2), ylabel="generalization error")
-    for axis in axes[:2]:
-        axis.set_xlabel("α = samples / inputs")
-        axis.legend(fontsize=7.8, loc="lower right" if axis is axes[0] else "upper right")
+    figure, axes = panels(2, 2, height=3.5)
+    _draw_errata(axes[:2], m)
+    _draw_students(axes[2], m)
+    _draw_budgets(axes[3], m)
+    for axis in axes[:3]:
+        axis.set(xlabel="α = samples / inputs", ylabel="generalization error")
+    return figure
+
+
+def _draw_errata(axes, m: Measurement) -> None:
+    """Each formula as printed and as corrected, with simulations as points."""
+    grid, alphas, errors = np.linspace(0.05, 4.2, 800), m.series["alphas"], m.series["errors"]
+    below, above = grid < 0.99, grid > 1.01
+    for part, label in ((below, "corrected"), (above, None)):
+        axes[0].plot(grid[part], theory.plain_error(grid[part]), color=PLAIN, label=label)
+    axes[0].plot(grid[above], theory.plain_error_as_printed(grid[above]), color=ALT, linestyle=":", label="as printed")
+    axes[0].plot(alphas, np.median(errors["pinv"], 1), "o", color=PLAIN, label="pseudo-inverse, median")
+    axes[0].set(title="Erratum: plain SGD's error above α = 1", ylim=(-2.6, 2.6))
+    axes[1].plot(grid, theory.ridge_error(0.25, grid), color=GREEN, label="corrected")
+    axes[1].plot(grid, theory.ridge_error_as_printed(0.25, grid), color=ALT, linestyle=":", label="as printed")
+    axes[1].plot(alphas, np.median(errors["ridge"], 1), "o", color=GREEN, label="ridge regression, median")
+    axes[1].set(title="Erratum: weight normalization + gamma decay, ζ = 0.25", ylim=(0, 2.2))
+    for axis in axes:
+        axis.legend(loc="upper right" if axis is axes[0] else "upper center")
+
+
+def _draw_students(axis, m: Measurement) -> None:
+    grid, alphas, errors = np.linspace(0.2, 4.2, 800), m.series["alphas"], m.series["errors"]
+    for part, label in ((grid < 0.99, "plain, theory"), (grid > 1.01, None)):
+        axis.plot(grid[part], theory.plain_error(grid[part]), color=PLAIN, linewidth=1.2, label=label)
+    axis.plot(grid, theory.ridge_error(1 / (2 * M), grid), color=PINK, label="WN + gamma decay 1/(2M), theory")
+    axis.plot(alphas, errors["decay"].mean(1), "x", color=PINK, label="... solved (ridge)")
+    for i, ((kind, color), label) in enumerate(zip(STYLES.items(), LABELS, strict=True)):
+        mean, half = errors[kind].mean(1), 2 * errors[kind].std(1, ddof=1) / math.sqrt(errors[kind].shape[1])
+        axis.errorbar(alphas + (i - 1.5) * 0.035, mean, half, color=color, fmt="s" if kind[0] == "BN" else "o", markersize=4.5,
+                      linewidth=1.2, label=label)
+    axis.set(title=f"Trained students, batch {M}", yscale="log", ylim=(0.05, 8))
+    axis.legend(fontsize=7.6, loc="upper right")
+
+
+def _draw_budgets(axis, m: Measurement) -> None:
     steps = m.series["steps"] / np.array([16, 4, 1])
     for (kind, color), label in zip(STYLES.items(), LABELS, strict=True):
-        axes[2].semilogx(steps, m.series["budgets"][kind], "s-" if kind[0] == "BN" else "o-", color=color, label=label)
-    axes[2].axhline(float(theory.ridge_error(1 / (2 * M), 1.0)), color=PINK, linestyle=":", label="ridge 1/(2M)")
-    axes[2].set(title="α = 1: longer training", xlabel="SGD steps", ylabel="generalization error")
-    axes[2].set_xticks(steps, [f"{s:,.0f}" for s in steps])
-    axes[2].minorticks_off()
-    axes[2].set_ylim(0, None)
-    axes[2].legend()
-    return figure
+        axis.semilogx(steps, m.series["budgets"][kind], "s-" if kind[0] == "BN" else "o-", color=color, label=label)
+    axis.axhline(float(theory.ridge_error(1 / (2 * M), 1.0)), color=PINK, linestyle="--", label="WN + gamma decay 1/(2M)")
+    axis.set(title="α = 1: the error grows with training", xlabel="SGD steps", ylabel="generalization error")
+    axis.set_xticks(steps, [f"{s:,.0f}" for s in steps])
+    axis.minorticks_off()
+    axis.set_ylim(0, None)
+    axis.legend(fontsize=7.6)
 
 
 def _both(test):
@@ -184,7 +205,10 @@ CLAIM = Claim(
     source="Text 001 (regularization in BN), after Luo et al. 2019",
     method="Teacher noise 0.25. Pseudo-inverse and ridge regression (which is weight normalization with gamma decay, solved) "
            "against the printed and the corrected formulas; students with and without BN trained by the same SGD on the same "
-           "problems, batch 32, first weights of length 1 or 0.1, step falling to 0; ζ fitted to BN's errors over all α; at α = 1 also with 1/4 and 1/16 of the steps.",
+           "problems, batch 32, first weights of length 1 or 0.1, step falling to 0; ζ fitted to BN's errors over all α; at "
+           "α = 1 also with 1/4 and 1/16 of the steps.",
+    headline="log distance from the ridge curve: {distance_1} or {distance_0.1}, first weights of length 1 or 0.1; "
+             "fitted ζ {fit_1} or {fit_0.1}, 1/(2M) = 0.0156",
     checks=(
         Check("BN stays finite at α = 1: below half the pseudo-inverse's median error.",
               _both(lambda n, s: n[f"bn1_{s}"].high < n["solved1"].value / 2)),
@@ -199,9 +223,11 @@ CLAIM = Claim(
         Check("BN has settled: a quarter of the steps gives the same error at α = 1 within 10 %.",
               _both(lambda n, s: abs(n[f"short_{s}"].value / n[f"bn1_{s}"].value - 1) < 0.1), core=False),
     ),
-    errata=("For α > 1 the text has δ²/(1-α), which is negative; it is δ²/(α-1), 0.25 at α = 2 for δ² = 0.25.",
+    errata=("For α > 1 the text has δ²/(1-α), which is negative; it is δ²/(α-1), 0.25 at α = 2 for δ² = 0.25, where the "
+            "pseudo-inverse is measured at {pinv2}.",
             "G = [1-α-ζ+√((ζ+(1+√α)²)(ζ+(1-√α)²))]/(2ζ): in the text a parenthesis of the root is misplaced and the last term "
-            "lacks the inner root, (1-α)²."),
+            "lacks the inner root, (1-α)². At ζ = 0.25 and α = 3 that gives 1.702, the corrected formula 0.106, and ridge "
+            "regression is measured at {ridge3}."),
     quick={"inputs": 128, "repetitions": 6, "steps": 3000, "lr": 0.05, "alphas": [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0]},
     full={"inputs": 512, "repetitions": 10, "steps": 20_000, "lr": 0.05,
           "alphas": [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0]},

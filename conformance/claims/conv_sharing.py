@@ -79,6 +79,8 @@ CLAIM = Claim(
     method="Parameters are counted in torch's modules; the shared statistics are compared with BN over the m·p·q rows of a map; "
            "the number of independent values behind a batch mean (variance of a value over variance of the mean) is measured on "
            "independent pixels and on the maps of a random 3x3 convolution of the images.",
+    headline="{shared} parameters against {unshared}; independent values a statistic over m·p·q: {noise} for "
+             "independent pixels, {natural} for maps of images",
     checks=(
         Check("One pair a map: 2f parameters against 2·f·p·q.",
               lambda n: n["shared"].value == 12 and n["unshared"].value == 120_000),

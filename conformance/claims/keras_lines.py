@@ -84,6 +84,7 @@ CLAIM = Claim(
     method="The lines on batches of channels with different means and scales, against the text's own formula and against "
            "torch's layer normalization; sample 0 is watched while all other samples are replaced; with the axis mended, the "
            "output's scale is compared with BN's over the channel's standard deviation.",
+    headline="off the formula by {wrong}, off layer normalization by {layer}; scale {eps} of BN's where std = √eps",
     checks=(
         Check("The lines equal the formula within 1e-6.", lambda n: n["wrong"].within(0, 1e-6)),
         Check("A sample's output depends on the rest of its batch.", lambda n: n["lines_move"].low > 1e-6),

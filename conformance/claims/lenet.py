@@ -20,11 +20,12 @@ class FromScratch(nn.Module):
     """The text's layer for ``[N, C]`` and ``[N, C, H, W]``, with its flaws.
 
     Whether gradients are enabled, not ``training``, chooses the statistics; running ones are plain attributes and take the
-    variance with ddof 0.
+    variance with ddof 0. ``ddof`` 1 in training is no flaw of the text's, but the control of the comparison.
     """
 
-    def __init__(self, channels: int, dims: int) -> None:
+    def __init__(self, channels: int, dims: int, ddof: int = 0) -> None:
         super().__init__()
+        self.ddof = ddof
         shape = (1, channels) if dims == 2 else (1, channels, 1, 1)
         self.gamma, self.beta = nn.Parameter(torch.ones(shape)), nn.Parameter(torch.zeros(shape))
         self.mean, self.var = torch.zeros(shape), torch.ones(shape)
@@ -35,7 +36,7 @@ class FromScratch(nn.Module):
         else:
             axes = [0] if x.ndim == 2 else [0, 2, 3]
             mean = x.mean(axes, keepdim=True)
-            var = ((x - mean) ** 2).mean(axes, keepdim=True)
+            var = ((x - mean) ** 2).sum(axes, keepdim=True) / (x.numel() / x.shape[1] - self.ddof)
             self.mean = DECAY * self.mean.to(x) + (1 - DECAY) * mean.detach()
             self.var = DECAY * self.var.to(x) + (1 - DECAY) * var.detach()
         return self.gamma * (x - mean) / torch.sqrt(var + EPS) + self.beta
@@ -43,6 +44,10 @@ class FromScratch(nn.Module):
 
 def _framework(channels: int, dims: int) -> nn.Module:
     return (nn.BatchNorm1d if dims == 2 else nn.BatchNorm2d)(channels, eps=EPS, momentum=1 - DECAY)
+
+
+def _ddof1(channels: int, dims: int) -> nn.Module:
+    return FromScratch(channels, dims, ddof=1)
 
 
 def lenet(channels: int, norm) -> nn.Sequential:
@@ -62,9 +67,18 @@ def _build(run: Run, norm, seed: int) -> nn.Sequential:
     return model.to(run.device)
 
 
+def _rounded(values: Tensor, rng: np.random.Generator) -> Tensor:
+    """Every float64 value moved up or down by one unit roundoff."""
+    return values * (1 + 2.0**-52 * torch.from_numpy(rng.choice([-1.0, 1.0], tuple(values.shape))).to(values))
+
+
 def _losses(model: nn.Module, data: Tensors, run: Run, jitter: np.random.Generator | None = None) -> np.ndarray:
-    """Loss at each of the first steps in float64, lr 1; ``jitter`` moves every weight by one unit roundoff a step."""
+    """Loss at each of the first steps in float64, lr 1; ``jitter`` rounds every weight and every output of a BN once more."""
     model, losses = model.double(), []
+    if jitter is not None:
+        for layer in model:
+            if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                layer.register_forward_hook(lambda _, inputs, out: _rounded(out, jitter))
     for index in batches(len(data.train_x), run["batch"], run["trajectory"], run.rng(3)):
         loss = nn.functional.cross_entropy(model(data.train_x[index].double()), data.train_y[index])
         model.zero_grad()
@@ -74,21 +88,23 @@ def _losses(model: nn.Module, data: Tensors, run: Run, jitter: np.random.Generat
             for p in model.parameters():
                 p -= p.grad
                 if jitter is not None:
-                    p *= 1 + 2.0**-52 * torch.from_numpy(jitter.choice([-1.0, 1.0], tuple(p.shape))).to(p)
+                    p.copy_(_rounded(p, jitter))
     return np.array(losses)
 
 
 def _trajectories(run: Run, data: Tensors) -> dict[str, np.ndarray]:
-    """Difference of the two implementations' losses, and the allowance: what rounding alone does to the framework's.
+    """Losses' difference between the two implementations, and the allowance: what rounding alone does to the framework's.
 
-    The allowance at a step is ten times the largest difference so far that a change of all weights by one unit roundoff a
-    step makes, over three such runs, or that one unit roundoff of the loss itself is.
+    A BN layer and its gradient take some tens of rounded operations a value, in another order in each implementation. The
+    allowance at a step is therefore a hundred times what one more rounding of every weight and every BN output makes, the
+    largest so far of three such runs, or what one rounding of the loss is. ``control`` is the difference that a true
+    error makes, ddof 1 in training: so that an allowance too wide to notice anything would show.
     """
-    framework, scratch = _build(run, _framework, 0), _build(run, FromScratch, 0)
+    framework, scratch, wrong = (_build(run, norm, 0) for norm in (_framework, FromScratch, _ddof1))
     base = _losses(copy.deepcopy(framework), data, run)
-    difference = np.abs(_losses(scratch, data, run) - base)
     jittered = [np.abs(_losses(copy.deepcopy(framework), data, run, run.rng(9, r)) - base) for r in range(3)]
-    return {"losses": base, "difference": difference, "allowance": 10 * np.maximum.accumulate(np.max([*jittered, 2.0**-52 * base], 0))}
+    return {"difference": np.abs(_losses(scratch, data, run) - base), "control": np.abs(_losses(wrong, data, run) - base),
+            "allowance": 100 * np.maximum.accumulate(np.max([*jittered, 2.0**-52 * base], 0))}
 
 
 def _flaws(run: Run, data: Tensors) -> dict[str, Number]:
@@ -113,6 +129,13 @@ def _flaws(run: Run, data: Tensors) -> dict[str, Number]:
     }
 
 
+NOTES = (
+    "The first allowance, ten times the rounding of the weights alone, was widened after a measurement: it left out what BN itself "
+    "rounds, and on one processor it was exceeded 1.3-fold by differences of 2e-14, where ddof 1 makes some 1e-3. The control "
+    "came with the change.",
+)
+
+
 def measure(run: Run) -> Measurement:
     data = tensors(run.images, run.device, size=28)
     kinds = {"with BN": _framework, "without": lambda c, d: nn.Identity()}
@@ -128,14 +151,16 @@ def measure(run: Run) -> Measurement:
     numbers = {
         "score": Number.exact("from scratch against framework: largest loss difference / allowance",
                               float((paths["difference"] / paths["allowance"]).max())),
+        "control": Number.exact("the same with ddof 1 in training, an error to be noticed",
+                                float((paths["control"] / paths["allowance"]).max())),
         "first": Number.exact("from scratch against framework: loss difference at step 1", paths["difference"][0], "nats"),
     }
     for (kind, lr), runs in found.items():
         numbers[f"{kind} {lr:g}"] = Number.of(f"test accuracy {kind}, learning rate {lr:g}", [r[0] for r in runs], "%")
-    numbers |= {f"gamma{i}": Number.exact(f"learned γ and β of map {i + 1}: γ", g) for i, g in enumerate(gamma)}
-    numbers |= {f"beta{i}": Number.exact(f"learned γ and β of map {i + 1}: β", b) for i, b in enumerate(beta)}
+    numbers |= {f"gamma{i}": Number.exact(f"learned γ of map {i + 1}, first layer", g) for i, g in enumerate(gamma)}
+    numbers |= {f"beta{i}": Number.exact(f"learned β of map {i + 1}, first layer", b) for i, b in enumerate(beta)}
     numbers |= _flaws(run, data)
-    return Measurement(numbers, {"found": found, "paths": paths, "gamma": gamma, "beta": beta})
+    return Measurement(numbers, {"found": found, "paths": paths, "gamma": gamma, "beta": beta}, NOTES)
 
 
 def draw(m: Measurement):
@@ -147,8 +172,9 @@ def draw(m: Measurement):
              linestyle="-" if lr == 1 else ":")
     axes[0].set(title="Training loss", xlabel="step", ylabel="loss (nats)", ylim=(0, 3.2))
     axes[0].legend(ncols=2, loc="upper right", fontsize=7.8)
-    paths, steps = m.series["paths"], np.arange(1, len(m.series["paths"]["losses"]) + 1)
+    paths, steps = m.series["paths"], np.arange(1, len(m.series["paths"]["difference"]) + 1)
     axes[1].semilogy(steps, np.maximum(paths["difference"], 1e-17), "o-", color=BN, markersize=4, label="difference of the losses")
+    axes[1].semilogy(steps, np.maximum(paths["control"], 1e-17), "s-", color=PLAIN, markersize=4, label="with an error: ddof 1")
     axes[1].semilogy(steps, np.maximum(paths["allowance"], 1e-17), color=ALT, linestyle="--", label="allowance")
     axes[1].set(title="From scratch against framework", xlabel="step (float64)", ylabel="loss difference (nats)")
     axes[1].legend()
@@ -169,11 +195,15 @@ CLAIM = Claim(
               "the framework's layers does the same. BN allows larger learning rates.",
     source="Text 004 (notes on d2l, batch normalization)",
     method="Images enlarged to 28x28 where they are smaller. Losses of both versions from the same weights and batches in float64, "
-           "plain SGD at 1.0, against an allowance: ten times what moving every weight by one unit roundoff a step, or one "
-           "of the loss, does to the framework's own losses. With torch's BN and without, at 0.1 and 1.0: test accuracy.",
+           "plain SGD at 1.0, against an allowance: a hundred times what one more rounding of every weight and BN output makes "
+           "of the framework's own losses. With torch's BN and without, at 0.1 and 1.0: test accuracy.",
+    headline="same path: {score} of the allowance; rate 1.0: {with BN 1} with BN, {without 1} without; rate 0.1 with "
+             "BN: {with BN 0.1}; by hand {kept}, saved and loaded {lost}",
     checks=(
         Check("From scratch and framework take the same path: loss differences within the allowance.",
               lambda n: n["score"].value <= 1),
+        Check("... and the allowance is not so wide that it would let ddof 1 pass (by ten times at least).",
+              lambda n: n["control"].value >= 10),
         Check("With BN, learning rate 1.0 trains (test accuracy above 80 %).", lambda n: n["with BN 1"].low > 80),
         Check("Without BN it does not (test accuracy below 50 %).", lambda n: n["without 1"].high < 50, core=False),
         Check("With BN, 1.0 does better than 0.1 in the same number of steps.",

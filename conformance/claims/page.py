@@ -6,8 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .cli import interval
-from .record import CONDITIONS, FAILS, HOLDS, Result
+from .record import CONDITIONS, FAILS, HOLDS, Result, interval
 
 CSS_CLASS = {HOLDS: "holds", CONDITIONS: "conditions", FAILS: "fails"}
 

@@ -13,6 +13,7 @@ A check on a confidence interval fails when the interval is too wide to tell: no
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,7 +97,8 @@ class Claim:
     """A claim, how it is measured and when it counts as true.
 
     ``quick`` and ``full`` are the sizes of the two settings, handed to ``measure`` as ``run.settings``. ``errata`` are
-    errors in the source's own formulas or code, as found by this measurement.
+    errors in the source's own formulas or code, as found by this measurement. ``headline`` and ``errata`` may name numbers
+    in braces (:func:`fill`).
     """
 
     name: str
@@ -104,6 +106,7 @@ class Claim:
     statement: str
     source: str
     method: str
+    headline: str
     checks: tuple[Check, ...]
     quick: Mapping[str, Any]
     full: Mapping[str, Any]
@@ -120,11 +123,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A check and how it came out."""
+    """A check, how it came out, and the keys of the numbers that it read on the way."""
 
     text: str
     core: bool
     passed: bool
+    numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,14 @@ class Result:
     notes: tuple[str, ...]
     figure: str  # SVG source
 
+    @property
+    def headline(self) -> str:
+        return fill(self.claim.headline, self.numbers)
+
+    @property
+    def errata(self) -> tuple[str, ...]:
+        return tuple(fill(text, self.numbers) for text in self.claim.errata)
+
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON data, without the figure. Nothing in it depends on the clock."""
         return {
@@ -149,9 +161,10 @@ class Result:
             "method": self.claim.method,
             "settings": dict(self.settings),
             "verdict": self.verdict,
-            "checks": [{"text": o.text, "core": o.core, "passed": o.passed} for o in self.outcomes],
+            "headline": self.headline,
+            "checks": [{"text": o.text, "core": o.core, "passed": o.passed, "numbers": list(o.numbers)} for o in self.outcomes],
             "numbers": {key: number_data(n) for key, n in self.numbers.items()},
-            "errata": list(self.claim.errata),
+            "errata": list(self.errata),
             "notes": list(self.notes),
         }
 
@@ -163,9 +176,51 @@ def number_data(number: Number) -> dict[str, Any]:
     return {"label": number.label, **finite, "n": number.n, "unit": number.unit}
 
 
+def interval(number: Number) -> str:
+    """A number with its interval, in the digits that the interval supports.
+
+    >>> interval(Number.of("x", [1.0, 2.0, 3.0], "%"))
+    '2 [-0.484, 4.48] %'
+    >>> interval(Number.exact("x", 120_000)), interval(Number.exact("x", 1 / 3))
+    ('120,000', '0.3333')
+    """
+    unit = f" {number.unit}" if number.unit else ""
+    if number.low == number.value == number.high:
+        whole = abs(number.value) < 1e15 and number.value == int(number.value)
+        return f"{number.value:,.0f}{unit}" if whole else f"{number.value:.4g}{unit}"
+    return f"{number.value:.3g} [{number.low:.3g}, {number.high:.3g}]{unit}"
+
+
+def fill(text: str, numbers: Numbers) -> str:
+    """``text`` with each ``{key}`` replaced by that number and its interval; KeyError where there is none.
+
+    >>> fill("{a b} of all", {"a b": Number.exact("x", 3, "%")})
+    '3 % of all'
+    """
+    return re.sub(r"\{([^{}]+)\}", lambda match: interval(numbers[match[1]]), text)
+
+
+class _Read(dict[str, Number]):
+    """Numbers that note which keys were looked up with ``[]``, the only way in which checks take them."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        super().__init__(numbers)
+        self.read: dict[str, None] = {}
+
+    def __getitem__(self, key: str) -> Number:
+        self.read[key] = None
+        return super().__getitem__(key)
+
+
+def _outcome(check: Check, numbers: Numbers) -> Outcome:
+    seen = _Read(numbers)
+    passed = bool(check.test(seen))
+    return Outcome(check.text, check.core, passed, tuple(seen.read))
+
+
 def judge(checks: Sequence[Check], numbers: Numbers) -> tuple[str, tuple[Outcome, ...]]:
     """The verdict that ``checks`` give on ``numbers``, and how each of them came out."""
-    outcomes = tuple(Outcome(c.text, c.core, bool(c.test(numbers))) for c in checks)
+    outcomes = tuple(_outcome(check, numbers) for check in checks)
     if any(o.core and not o.passed for o in outcomes):
         return FAILS, outcomes
     if all(o.passed for o in outcomes):

@@ -81,6 +81,8 @@ CLAIM = Claim(
     method="Hidden activations of the images through dropout and BN with cumulative statistics; the std of BN's output in "
            "inference, which is 1 where statistics fit, against dropout rate, with the value predicted from the activations' "
            "moments. Also at the BN of the next layer, when dropout stands behind the BN before it.",
+    headline="std in inference with dropout 0.5 before BN {direct_0.5}, {law_0.5} of the predicted; at the next BN "
+             "{next_0.5}",
     checks=(
         Check("Dropout 0.5 directly before BN: the std in inference is below 0.9.", lambda n: n["direct_0.5"].high < 0.9),
         Check("The size is the predicted one at 0.125 and 0.5 (within 3 %).",
