@@ -5,7 +5,9 @@ import json
 import re
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 pytest.importorskip("torch")
@@ -125,6 +127,22 @@ def test_module_runs_as_a_program(tmp_path):
                           text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "batch-noise" in done.stdout
+
+
+def test_sigterm_ends_all_processes(tmp_path):
+    command = subprocess.Popen([sys.executable, "-m", "bnconform.conformance.claims", "--all", "--out", str(tmp_path)],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        this = psutil.Process(command.pid)
+        while len(this.children()) < 3:  # the two that measure, and Python's resource tracker
+            assert command.poll() is None, command.stderr.read()
+            time.sleep(0.1)
+        children = this.children()
+        command.terminate()
+        assert command.wait(60) == 143 and "interrupted by SIGTERM" in command.stderr.read()
+        assert not psutil.wait_procs(children, timeout=30)[1]
+    finally:
+        command.kill()
 
 
 def test_importing_the_command_loads_no_framework():

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ..interrupt import Interrupted, interruptible
 from . import registry
 from .record import CONDITIONS, FAILS, HOLDS, Result, interval
 
@@ -48,7 +49,7 @@ def claims(name: str | None, everything: bool, listing: bool, quick: bool, data:
     """Textbook claims about batch normalization, measured.
 
     Without NAME the claims are listed; with NAME that one is measured. The exit status is 0 whatever the verdicts are: a
-    claim that does not hold is a finding. It is 2 for wrong use.
+    claim that does not hold is a finding. It is 2 for wrong use, and 128 plus the signal's number where one ended the run.
     """
     console = Console()
     _require_libraries()
@@ -63,16 +64,16 @@ def claims(name: str | None, everything: bool, listing: bool, quick: bool, data:
     images = _images(data, quick)
     _writable(out)
     how = {"quick": quick, "seed": seed, "device": device}
+    try:
+        with interruptible():
+            results = _measure(console, images, name, jobs, **how)
+    except Interrupted as interrupt:
+        click.echo(f"bnconform: interrupted by {interrupt.name}; nothing was written", err=True)
+        sys.exit(interrupt.status)
     if everything:
-        results = _measure_all(console, images, jobs, **how)
         _write_all(console, results, {**how, "data": images.name, **_versions()}, out)
-        return
-    with Progress(*COLUMNS, console=console, transient=True) as bars:
-        result = _measure_one(bars, name, images, **how)
-    _show(console, result)
-    figure = out / f"{name}.svg"
-    figure.write_text(result.figure, encoding="utf-8")
-    console.print(f"figure: {figure}", soft_wrap=True)
+    else:
+        _write_one(console, results[0], out)
 
 
 def _require_libraries() -> None:
@@ -117,6 +118,14 @@ def _measure_one(bars: Progress, name: str, images: Any, **how: Any) -> Result:
     from .run import execute
 
     return execute(registry.load(name), images, progress=lambda items, what: _bar(bars, items, f"{name}: {what}"), **how)
+
+
+def _measure(console: Console, images: Any, name: str | None, jobs: int, **how: Any) -> list[Result]:
+    """The claim ``name``, or all of them."""
+    if name is None:
+        return _measure_all(console, images, jobs, **how)
+    with Progress(*COLUMNS, console=console, transient=True) as bars:
+        return [_measure_one(bars, name, images, **how)]
 
 
 def _measure_all(console: Console, images: Any, jobs: int, **how: Any) -> list[Result]:
@@ -182,6 +191,13 @@ def _show(console: Console, result: Result) -> None:
         for text in texts:
             console.print(f"[dim]{label}:[/] {text}")
     console.print(f"\nverdict: [bold {COLOR[result.verdict]}]{result.verdict}[/]")
+
+
+def _write_one(console: Console, result: Result, out: Path) -> None:
+    _show(console, result)
+    figure = out / f"{result.claim.name}.svg"
+    figure.write_text(result.figure, encoding="utf-8")
+    console.print(f"figure: {figure}", soft_wrap=True)
 
 
 def _write_all(console: Console, results: Sequence[Result], facts: dict[str, Any], out: Path) -> None:

@@ -68,6 +68,7 @@ def draw(m: Measurement):
         axis.errorbar(range(values.shape[1]), values.mean(0)[order], values.std(0)[order], fmt="o", color=color, capsize=2,
                       elinewidth=1.2)
         axis.set(title=title, xlabel="channel (sorted by its mean)", ylabel="output: mean ± std over the batch", ylim=(-3.4, 3.4))
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axes[2].loglog(m.series["sigma"], m.series["ratio"], color=ALT)
     axes[2].axvline(EPS**0.5, color="#9aa1ad", linestyle=":", linewidth=1.2)
     axes[2].annotate("std = √eps", (EPS**0.5, 10), (6, 0), textcoords="offset points", fontsize=8.5)

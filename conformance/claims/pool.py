@@ -29,5 +29,8 @@ def execute_all(names: Sequence[str], images: Images, jobs: int, **how: Any) -> 
             for done in as_completed(running):
                 name, fields = done.result()
                 yield Result(claim=registry.load(name), **fields)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        except BaseException:  # an interruption too: no claim goes on measuring for nobody
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise

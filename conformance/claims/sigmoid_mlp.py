@@ -91,7 +91,7 @@ def draw(m: Measurement):
             band(middle, m.series["at"], [r["loss"] for r in runs], color, label)
             mean = np.mean([r["percentiles"] for r in runs], axis=0)
             right.plot(m.series["at"], mean[:, 1], color=color, label=f"{label}: 15, 50, 85 %")
-            right.fill_between(m.series["at"], mean[:, 0], mean[:, 2], color=color, alpha=0.18, linewidth=0)
+            right.fill_between(m.series["at"], mean[:, 0], mean[:, 2], facecolor=color, alpha=0.18, edgecolor=color)
         left.set(title=f"Step {lr:g}", ylabel="validation accuracy (%)", xlabel="iteration")
         middle.set(ylabel="validation loss (nats)", xlabel="iteration", yscale="log")
         right.set(ylabel="last hidden pre-activation", xlabel="iteration")

@@ -9,7 +9,7 @@ from torch import nn
 from .networks import tensors
 from .record import Check, Claim, Measurement, Number
 from .run import Run
-from .style import ALT, BN, PLAIN, band, panels
+from .style import ALT, BN, PLAIN, panels
 
 HIDDEN = 64
 
@@ -63,9 +63,10 @@ def draw(m: Measurement):
     figure, axes = panels(1, height=3.6)
     rates = list(m.series["table"])
     rows = np.stack([m.series["table"][rate] for rate in rates], -1)  # [3, repetitions, rates]
-    band(axes[0], rates, rows[0], ALT, "dropout directly before the BN", marker="o")
-    axes[0].plot(rates, rows[1].mean(0), color=PLAIN, linestyle=":", label="predicted")
-    band(axes[0], rates, rows[2], BN, "dropout behind a BN, seen at the next BN", marker="s")
+    axes[0].plot(rates, rows[1].mean(0), color=PLAIN, linestyle=":", label="predicted for dropout directly before")
+    for i, offset, color, marker, label in ((0, -0.004, ALT, "o", "dropout directly before the BN"),
+                                            (2, 0.004, BN, "s", "dropout behind a BN, seen at the next BN")):
+        axes[0].plot(np.array(rates) + offset, rows[i].mean(0), marker, color=color, label=label)
     axes[0].axhline(1, color="#9aa1ad", linestyle="--", linewidth=1.2)
     axes[0].set(title="What leaves BN in inference should have std 1", xlabel="dropout rate", ylabel="std of BN's output", ylim=(0.5, 1.06))
     axes[0].legend()
