@@ -71,7 +71,7 @@ def test_claim_repeats_numbers_verdict_and_figure(name):
     assert first.verdict in (HOLDS, CONDITIONS, FAILS)
 
 
-@pytest.mark.parametrize("name", ["lenet", "regularization-gap", "ablation"])
+@pytest.mark.parametrize("name", registry.names())
 def test_claim_takes_colour_images_of_another_size(name):
     execute(tiny(name), images((3, 12, 12)), quick=True)
 

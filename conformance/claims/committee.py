@@ -161,7 +161,7 @@ def _draw_errata(axes, m: Measurement) -> None:
     axes[1].plot(grid, theory.ridge_error(0.25, grid), color=GREEN, label="corrected")
     axes[1].plot(grid, theory.ridge_error_as_printed(0.25, grid), color=ALT, linestyle=":", label="as printed")
     axes[1].plot(alphas, np.median(errors["ridge"], 1), "o", color=GREEN, label="ridge regression, median")
-    axes[1].set(title="Erratum: weight normalization + gamma decay, ζ = 0.25", ylim=(0, 2.2))
+    axes[1].set(title="Erratum: WN + gamma decay, ζ = 0.25", ylim=(0, 2.2))
     for axis in axes:
         axis.legend(loc="upper right" if axis is axes[0] else "upper center")
 
@@ -185,7 +185,7 @@ def _draw_budgets(axis, m: Measurement) -> None:
     for (kind, color), label in zip(STYLES.items(), LABELS, strict=True):
         axis.semilogx(steps, m.series["budgets"][kind], "s-" if kind[0] == "BN" else "o-", color=color, label=label)
     axis.axhline(float(theory.ridge_error(1 / (2 * M), 1.0)), color=PINK, linestyle="--", label="WN + gamma decay 1/(2M)")
-    axis.set(title="α = 1: the error grows with training", xlabel="SGD steps", ylabel="generalization error")
+    axis.set(title="α = 1: error against training", xlabel="SGD steps", ylabel="generalization error")
     axis.set_xticks(steps, [f"{s:,.0f}" for s in steps])
     axis.minorticks_off()
     axis.set_ylim(0, None)

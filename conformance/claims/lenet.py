@@ -184,7 +184,8 @@ def draw(m: Measurement):
     axes[2].axhline(0, color="#9aa1ad", linewidth=1)
     axes[2].set_xticks(at, [str(i + 1) for i in at])
     axes[2].set(title="Learned γ and β, first layer", xlabel="feature map", ylabel="value (starts at 1 and 0)")
-    axes[2].legend()
+    axes[2].set_ylim(top=1.25 * axes[2].get_ylim()[1])
+    axes[2].legend(ncols=2, loc="upper right")
     return figure
 
 

@@ -180,7 +180,7 @@ def interval(number: Number) -> str:
     """A number with its interval, in the digits that the interval supports.
 
     >>> interval(Number.of("x", [1.0, 2.0, 3.0], "%"))
-    '2 [-0.484, 4.48] %'
+    '2.00 [-0.484, 4.48] %'
     >>> interval(Number.exact("x", 120_000)), interval(Number.exact("x", 1 / 3))
     ('120,000', '0.3333')
     """
@@ -188,7 +188,8 @@ def interval(number: Number) -> str:
     if number.low == number.value == number.high:
         whole = abs(number.value) < 1e15 and number.value == int(number.value)
         return f"{number.value:,.0f}{unit}" if whole else f"{number.value:.4g}{unit}"
-    return f"{number.value:.3g} [{number.low:.3g}, {number.high:.3g}]{unit}"
+    value, low, high = (f"{v:#.3g}".rstrip(".") for v in (number.value, number.low, number.high))
+    return f"{value} [{low}, {high}]{unit}"
 
 
 def fill(text: str, numbers: Numbers) -> str:

@@ -33,6 +33,7 @@ def panels(columns: int, rows: int = 1, width: float = 10.0, height: float = 3.4
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height * rows), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.1)  # inches; the default lets a title touch the axis above it
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, list(axes.flat)
 
