@@ -8,7 +8,7 @@ import numpy as np
 
 from .record import Check, Claim, Measurement, Number
 from .run import Run
-from .style import ALT, BN, GREEN, panels
+from .style import ALT, BN, GREEN, PLAIN, panels
 
 KURTOSIS = {"normal": 0.0, "uniform": -1.2, "Laplace": 3.0}  # excess
 COLORS = dict(zip(KURTOSIS, (BN, GREEN, ALT), strict=True))
@@ -68,21 +68,24 @@ def measure(run: Run) -> Measurement:
 
 
 def draw(m: Measurement):
-    figure, axes = panels(3)
+    figure, axes = panels(2, 2, height=3.0)
     sizes = np.array(m.series["sizes"], dtype=float)
     for law, rho in KURTOSIS.items():
         found = {key: np.array([np.mean(m.series["found"][law, int(s)][key]) for s in sizes])
-                 for key in ("mse", "std", "var_std")}
+                 for key in ("mse", "var_mean", "std", "var_std")}
         style = {"color": COLORS[law], "marker": "o", "linestyle": "", "label": f"{law}, ρ = {rho:g}"}
         axes[0].loglog(sizes, found["mse"], **style)
         axes[0].loglog(sizes, 1 / sizes + (rho + 2) / (4 * sizes), color=COLORS[law], linewidth=1)
-        axes[1].loglog(sizes, found["var_std"], **style)
-        axes[1].loglog(sizes, (rho + 2) / (4 * sizes), color=COLORS[law], linewidth=1)
-        axes[2].semilogx(sizes, found["std"], **style)
-        axes[2].semilogx(sizes, 1 - 1 / (2 * sizes) - (rho + 2) / (8 * sizes), color=COLORS[law], linewidth=1)
+        axes[1].loglog(sizes, found["var_mean"], **style)
+        axes[2].loglog(sizes, found["var_std"], **style)
+        axes[2].loglog(sizes, (rho + 2) / (4 * sizes), color=COLORS[law], linewidth=1)
+        axes[3].semilogx(sizes, found["std"], **style)
+        axes[3].semilogx(sizes, 1 - 1 / (2 * sizes) - (rho + 2) / (8 * sizes), color=COLORS[law], linewidth=1)
+    axes[1].loglog(sizes, 1 / sizes, color=PLAIN, linewidth=1)
     axes[0].set(title="Noise on a normalized value", ylabel="mean squared difference")
-    axes[1].set(title=r"Variance of $\sigma_B$", ylabel=r"variance (in $\sigma_P^2$)")
-    axes[2].set(title=r"$\sigma_B$ is biased", ylabel=r"mean of $\sigma_B$ (in $\sigma_P$)")
+    axes[1].set(title=r"Variance of $\mu_B$: 1/M whatever the law", ylabel=r"variance (in $\sigma_P^2$)")
+    axes[2].set(title=r"Variance of $\sigma_B$: line (ρ+2)/(4M)", ylabel=r"variance (in $\sigma_P^2$)")
+    axes[3].set(title=r"$\sigma_B$ is biased", ylabel=r"mean of $\sigma_B$ (in $\sigma_P$)")
     axes[0].legend(title="lines: 1/M + (ρ+2)/(4M)", title_fontsize=8.5)
     for axis in axes:
         axis.set_xlabel("batch size M")

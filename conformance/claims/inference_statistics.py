@@ -94,7 +94,8 @@ def draw(m: Measurement):
     colors = (BN, GREEN, PINK, ALT)
     for axis, key in ((axes[0], "curves"), (axes[2], "lags")):
         for (name, values), color in zip(m.series[key].items(), colors, strict=True):
-            axis.plot(np.arange(1, len(values) + 1), values, color=color, label=name)
+            label = "cumulative, as in the paper" if name == "cumulative" else name
+            axis.plot(np.arange(1, len(values) + 1), values, color=color, label=label)
         axis.set(xscale="log", yscale="log" if key == "curves" else "linear", xlabel="training steps")
     axes[0].set(title="Weights fixed", ylabel="RMS error of the mean (σ)")
     axes[2].set(title="Mean drifting 0.01 σ a step", ylabel="lag behind the true mean (σ)")
