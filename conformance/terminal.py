@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from .desk import ACTIVITIES
-from .records import STATUSES
+from .records import FAILED, STATUSES
 from .report import reasons, summarize
 from .run import Judged, Listener
 
@@ -107,7 +107,7 @@ def _print_failures(console, judged):
     """The worst output of each failing case, and the diagnosis of all."""
     bad = defaultdict(list)
     for verdict in judged.verdicts:
-        if verdict.status in ("fail", "crashed", "timed out"):
+        if verdict.status in FAILED:
             bad[verdict.case].append(verdict)
     for case, verdicts in list(bad.items())[:MOST_FAILURES]:
         worst = max(verdicts, key=lambda v: v.score if v.score is not None else float("inf"))

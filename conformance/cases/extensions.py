@@ -26,7 +26,6 @@ def masks():
             shape=shape,
             axes=axes,
             steps=[step(mask=kind, edit=lambda x: x), step("infer")],
-            quick=tag in ("dense", "nhwc", "element", "sample"),
             mean=3.0,
         )
 
@@ -49,7 +48,6 @@ def synchronized():
             shape=shape,
             axes=axes,
             steps=[step(edit=drift, sizes=list(sizes)), step("infer")],
-            quick=tag in ("unequal", "with-empty"),
         )
 
 
@@ -61,7 +59,6 @@ def renorm():
             "BN-6.4",
             shape=NCHW,
             steps=[step("renorm", r_max=limits[0], d_max=limits[1]), step("infer")],
-            quick=tag in ("clipped", "open"),
         )
 
 
@@ -91,7 +88,6 @@ def _fold_case(id, says, shape, out_axis, groups, bias):
         shape=(1, outputs),
         eps=0.25,
         steps=[{"mode": "fold", "n": None, "dy": None, "memory": "contiguous", "edit": None, "options": {"out_axis": out_axis, "groups": groups}}],
-        quick=id in ("folding/conv", "folding/conv-transposed-grouped"),
     )
     tensors = {name: value for name, value in base.tensors.items() if name != "0.x"}
     tensors["0.weight"] = as_dtype(bell(f"{id}|weight", shape), "float32")
@@ -107,7 +103,7 @@ def errors():
     """What is out of the domain must raise; each case breaks one thing of an ordinary one."""
 
     def broken(name, says, clause, *, tensors=None, steps=None, **config):
-        base = draft(f"errors/{name}", says, f"{clause} BN-8.1", shape=DENSE, raises=clause, quick=True, steps=steps or [step()])
+        base = draft(f"errors/{name}", says, f"{clause} BN-8.1", shape=DENSE, raises=clause, steps=steps or [step()])
         changed = {key: edit(base.tensors[key]) for key, edit in (tensors or {}).items()}
         return Draft(replace(base.case, **config), base.tensors | changed)
 
@@ -126,7 +122,7 @@ def errors():
     yield broken("population-small", "a batch of one value has no unbiased variance", "BN-3.4", steps=[small])
     fold = _fold_case("errors/fold-length", "seven statistics for three outputs", (3, 7), 1, 1, True)
     weight = {"0.weight": np.ascontiguousarray(fold.tensors["0.weight"].T)}
-    yield Draft(replace(fold.case, clauses=("BN-4.3", "BN-8.1"), raises="BN-4.3", quick=True), fold.tensors | weight)
+    yield Draft(replace(fold.case, clauses=("BN-4.3", "BN-8.1"), raises="BN-4.3"), fold.tensors | weight)
 
 
 FAMILIES = (masks, synchronized, renorm, folding, errors)
