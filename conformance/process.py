@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bnconform.backends.contract import Conventions
 
@@ -36,13 +36,14 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Hello:
-    """What a worker says of itself: version and conventions, or the problem that keeps it from working."""
+    """What a worker says of itself: version, conventions and settings, or the problem that keeps it from working."""
 
     version: str = ""
     conventions: Conventions | None = None
     seconds: float = 0.0
     problem: str = ""
     text: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, fields: dict) -> "Hello":

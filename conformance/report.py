@@ -65,7 +65,12 @@ def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
                 "device": judged.device,
                 "problem": judged.hello.text,
                 "conventions": judged.hello.conventions and asdict(judged.hello.conventions),
+                "settings": judged.hello.settings,
                 "summary": summarize(judged),
+                "repeatable": {
+                    "cases": len(judged.twice),
+                    "differing": [f"{case} {output}" for case, outputs in judged.twice.items() for output in outputs],
+                },
                 "seconds": {key: round(value, 3) for key, value in judged.seconds.items()},
             }
             for judged in results
@@ -76,7 +81,7 @@ def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
 
 def normalize(report: dict) -> dict:
     """The report without what differs between two runs of the same: times, the machine, addresses in messages."""
-    implementations = [{k: v for k, v in item.items() if k != "seconds"} for item in report["implementations"]]
+    implementations = [{k: v for k, v in item.items() if k not in ("seconds", "settings")} for item in report["implementations"]]
     results = [row | {"message": ADDRESS.sub("0x…", row["message"])} for row in report["results"]]
     kept = {key: value for key, value in report.items() if key != "machine"}
     return kept | {"implementations": implementations, "results": results}

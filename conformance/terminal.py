@@ -93,6 +93,9 @@ def print_results(console: Console, results: list[Judged]) -> None:
             console.print(f"[bold]{judged.name}[/]: {escape(judged.hello.text)}", highlight=False)
             continue
         _print_failures(console, judged)
+        if differing := {case: outputs for case, outputs in judged.twice.items() if outputs}:
+            where = ", ".join(f"{case} {' '.join(outputs)}" for case, outputs in list(differing.items())[:3])
+            console.print(f"[yellow]not repeatable[/] {judged.name}: other bits when asked again: {where}", highlight=False, soft_wrap=True)
         for status in ("deviates", "unsupported"):
             for reason, count, cases in reasons(judged, status):
                 where = ", ".join(cases[:3]) + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")
