@@ -16,6 +16,7 @@ def place(device: str) -> torch.device:
 
 def settings(device: str) -> dict:
     """What beside torch's version may change numbers."""
+    place(device)
     common = {"deterministic algorithms": torch.are_deterministic_algorithms_enabled()}
     if device == "cpu":
         return {"threads": torch.get_num_threads(), "instructions": torch.backends.cpu.get_cpu_capability()} | common

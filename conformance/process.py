@@ -22,6 +22,10 @@ WORDS = 6  # lines of it that a failure tells
 GIB = 1 << 30
 
 
+# problems that are nobody's failure, as the table says them: nothing is there to be judged
+ABSENT = {"NotInstalled": "not installed", "NoDevice": "no such device"}
+
+
 class WorkerLost(Exception):
     """The worker gave no answer: `failure` says why. It must be stopped and started anew."""
 

@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bnconform.backends.contract import Conventions
+from bnconform.backends.errors import NoGpu
 from bnconform.backends.needs import refusal
 from bnconform.backends.registry import NotInstalled, UnknownImplementation, entry
 
@@ -41,9 +42,12 @@ def greet(name: str, device: str) -> tuple[type | None, dict]:
         return None, {"problem": type(error).__name__, "text": str(error)}
     except BaseException as error:  # an import may raise anything, SystemExit included
         return None, {"problem": "LoadFailed", "text": f"{type(error).__name__}: {_text(error)}"}
-    conventions = asdict(backend.conventions)
     seconds = time.perf_counter() - started
-    return backend, {"version": str(version), "conventions": conventions, "seconds": seconds, "settings": settings(backend, device)}
+    try:
+        told = settings(backend, device)
+    except NoGpu as error:
+        return None, {"problem": "NoDevice", "text": str(error)}
+    return backend, {"version": str(version), "conventions": asdict(backend.conventions), "seconds": seconds, "settings": told}
 
 
 def _text(error: BaseException) -> str:
@@ -87,12 +91,16 @@ def differing(outputs: dict, again: dict) -> tuple[str, ...]:
 
 
 def settings(backend: type, device: str) -> dict[str, str]:
-    """What else may change its numbers: the device, its driver, threads, switches; as far as it tells."""
+    """What else may change its numbers: the device, its driver, threads, switches; as far as it tells. Errors: NoGpu."""
+    if device not in backend.conventions.devices:
+        raise NoGpu(f"it runs on {', '.join(backend.conventions.devices)}")
     if not hasattr(backend, "settings"):
         return {}
     try:
         return {str(name): str(value) for name, value in backend.settings(device).items()}
-    except Exception as error:  # without the device there is nothing to tell; each case will say so
+    except NoGpu:
+        raise
+    except Exception as error:
         return {"settings": f"{type(error).__name__}: {_text(error)}"}
 
 

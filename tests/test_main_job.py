@@ -75,3 +75,14 @@ def test_backend_that_does_not_repeat_itself_is_reported(tmp_path):
     assert numpy["repeatable"] == {"cases": 2, "differing": []}
     assert restless["settings"] == {"mood": "cpu"} and "mood: cpu" in (tmp_path / "report.html").read_text()
     assert done.returncode == 0 and "not repeatable restless:Restless" in done.stdout
+
+
+def test_without_a_gpu_each_implementation_says_so_and_nothing_passes(tmp_path):
+    names = [entry.name for entry in REQUIRED if not entry.missing()]
+    done, report = judge(tmp_path, *names, "--device", "gpu", "-k", "shapes/two")
+    if "torch" in names and pytest.importorskip("torch").cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    for item in report["implementations"]:
+        assert item["summary"]["verdict"] == "no such device" and "no GPU here" in item["problem"] and item["summary"]["pass"] == 0
+    assert {row["status"] for row in report["results"]} == {"unsupported"}

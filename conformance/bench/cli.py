@@ -32,7 +32,7 @@ def bench(implementations, shapes, repeats, quick, device, threads, json_path, p
     tensors. A share of the copy bandwidth is the bytes that must move (each array read or written once), over the
     time, over what copying a large array on this machine reaches.
     """
-    console, errors = Console(), Console(stderr=True)
+    console, errors = Console(emoji=False), Console(stderr=True, emoji=False)
     if quick:
         shapes, repeats = ("quick" if shapes == "default" else shapes), min(repeats, 3)
     try:
