@@ -20,7 +20,7 @@ _BY_FAMILY = {
     "nonfinite": "nan nan-inference inf",
     "conditioning": "ratio-1e0-nchw ratio-1e3-nchw ratio-1e5-nchw scale-float16-huge",
     "gradients": "cubic-nchw constant-nchw large-nchw jvp-dense second-order-dense",
-    "masks": "dense element sample",
+    "masks": "dense element sample float64",
     "synchronized": "unequal with-empty",
     "renorm": "clipped open",
     "folding": "conv-transposed-grouped",
