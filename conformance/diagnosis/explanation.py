@@ -66,7 +66,9 @@ def combined(hypothesis, failing, alternatives=(), aside=()) -> Explanation:
     if aside:
         text += f"; not predicted beside it: {', '.join(q.case.id for q in aside[:4])}" + (f" and {len(aside) - 4} more" if len(aside) > 4 else "")
     return Explanation(
-        hypothesis.name, text, dict(hypothesis.detail), _outputs(failing), tuple(q.case.id for q in failing), _before(failing), after, entry, tuple(alternatives), tuple(q.case.id for q in aside)
+        hypothesis.name, text, dict(hypothesis.detail), _outputs(failing), tuple(
+            (q.case.id for q in failing)
+        ), _before(failing), after, entry, tuple(alternatives), tuple(q.case.id for q in aside)
     )
 
 

@@ -7,7 +7,8 @@ from .rules import Rules
 
 def renorm_factors(layer, batch, before, step, view):
     """(r', d', factor of the gradient) [BN-6.4]."""
-    words = {"clip_r": True, "clip_d": True, "inverted": False, "after": False, "gradient": True, "off": False, "shift": 1.0, "one_sided": "", **(layer.rules.renorm or {})}
+    right = {"clip_r": True, "clip_d": True, "inverted": False, "after": False, "gradient": True, "off": False, "shift": 1.0, "one_sided": ""}
+    words = right | (layer.rules.renorm or {})
     if words["off"]:
         return np.ones_like(batch.mean), np.zeros_like(batch.mean), 1.0
     mean, var = before

@@ -121,10 +121,10 @@ class Question:
 
     @cached_property
     def aside(self):
-        """Whether the definition is used here from elsewhere, a statistic may not exist, or all is badly conditioned."""
+        """Whether the definition is used here from elsewhere, a statistic may not exist, or all is badly conditioned or stored."""
         special = {"mask"} & {name for step in self.case.steps for name in step.inputs}
         options = any("sizes" in step.options for step in self.case.steps)
-        return bool(self.edge or self.higher or special or options or self.case.family in ASIDE or self._close())
+        return bool(self.edge or self.higher or special or options or self.case.family in ASIDE or self._close() or self._coarse())
 
     def _close(self):
         """Whether the values of some channel are much closer to one another than to zero."""
@@ -135,6 +135,13 @@ class Question:
                 if np.any(np.abs(x).max(axis=axes) > 1e3 * x.std(axis=axes)):
                     return True
         return False
+
+    @np.errstate(over="ignore")
+    def _coarse(self):
+        """Whether the state cannot hold what x has: its type is narrower, or the squares of x vanish in it."""
+        x_type, kind = self.case.x_dtype, self.case.state_dtype
+        largest = (np.max(np.abs(np.asarray(a, np.float64)), initial=0.0) for name, a in self.inputs.items() if name.endswith(".x"))
+        return unit_roundoff(x_type) < unit_roundoff(kind) or any(0 < x**2 < smallest(kind) for x in largest)
 
     @property
     def size(self):
