@@ -181,15 +181,20 @@ def test_engine_with_a_mask_is_the_definition():
     assert all(np.array_equal(a, b) for a, b in zip(wanted, got))
 
 
-@pytest.mark.parametrize("shape, axes", [((32, 64, 56, 56), 1), ((32, 56, 56, 64), 3), ((100352, 64), 1), ((25088, 256), 1)])
-def test_engine_needs_a_tenth_of_the_input_beyond_its_outputs(shape, axes):
+BIG = [((32, 64, 56, 56), 1), ((32, 56, 56, 64), 3), ((100352, 64), 1), ((25088, 256), 1), ((2, 3, 1 << 20), 1), ((32, 200704), 1)]
+
+
+@pytest.mark.parametrize("shape, axes", BIG)
+def test_engine_needs_a_tenth_of_its_inputs_beyond_its_outputs(shape, axes):
     x = np.ones(shape, np.float32)
     x[0] = 3.0
+    ones = np.ones(shape[axes])
     common = {"eps": 1e-3, "channel_axes": axes, "out_dtype": "float32", "threads": 2}
     for call, inputs in (
-        (lambda: engine.train_forward(x, **common), 1),
-        (lambda: engine.train_backward(x, x, **common), 1),
-        (lambda: engine.train_step(x, x, **common), 2),
+        (lambda: engine.train_forward(x, ones, ones, **common), 1),
+        (lambda: engine.train_backward(x, x, ones, **common), 2),
+        (lambda: engine.train_step(x, x, ones, ones, **common), 2),
+        (lambda: (engine.inference_forward(x, ones, ones, running_mean=ones, running_var=ones, **common),), 1),
     ):
         tracemalloc.start()
         result = call()
@@ -211,7 +216,8 @@ def test_views_are_no_copies(shape, axes):
 def test_plan_covers_everything_once_in_tiles_of_bounded_size(shape):
     plan, seen = Plan.of(shape), np.zeros(shape, np.uint8)
     for block in plan.blocks(shape[1]):
-        for _, index in plan.tiles(1, shape, block):
-            seen[index] += 1
-            assert seen[index].size <= plan.size
+        for (_, rows, columns), count in zip(*plan.tiles(1, shape)):
+            seen[rows, block, columns] += 1
+            size = seen[rows, block, columns].size
+            assert size <= plan.size and size == count * (block.stop - block.start)
     assert np.all(seen == 1)
