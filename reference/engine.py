@@ -10,7 +10,8 @@ definition stays within that allowance once, so the two are at most 1 + KAPPA al
 
 Memory beyond the outputs: on each thread the tiles of x and dy in float64 and one in the narrower type, 1.2 MB for one
 input and 2.1 MB for two, and some fifteen arrays of the parameters of a tile's channels. On two threads that is less than a
-tenth of the inputs from 25 MB an input and 32 values a channel on; two values a channel take up to 40 %.
+tenth of the inputs from 25 MB an input and 32 values a channel on; two values a channel take up to 40 %. The tiles, one set a
+core, are kept for the next call.
 """
 
 import os

@@ -1,6 +1,8 @@
 """One sweep of the engine: what the values of each channel say, then the outputs, tile by tile."""
 
-from contextlib import contextmanager
+import os
+from collections import deque
+from contextlib import contextmanager, suppress
 from functools import partial
 from math import prod
 from threading import local
@@ -92,29 +94,46 @@ def _far(mean, spread):
     return not (mean * mean < (KAPPA - 1) * spread).all()
 
 
-class Scratch(local):
-    """A thread's buffers, and the tile in them: (unit, number), its arrays, how to work on it, whether x was shifted."""
+SPARE = deque(maxlen=os.cpu_count())  # buffers of earlier calls: fresh memory costs a page fault every 4 kB
 
-    def __init__(self, size):
-        self.size, self.buffers = size, {}
+
+def _buffer(size):
+    """At least `size` bytes, from an earlier call where it left as many."""
+    while SPARE:
+        with suppress(IndexError):  # another thread was faster
+            if (found := SPARE.pop()).size >= size:
+                return found
+    return np.empty(size, np.uint8)
+
+
+class Scratch(local):
+    """A thread's buffers, and the tile in them: (unit, number), its arrays, how to work on it, whether x was shifted.
+
+    size: elements of a tile; stack: tiles in float64; itemsize: of the widest type of input and output. taken: list of
+    the threads' buffers.
+    """
+
+    def __init__(self, size, stack, itemsize, taken):
+        self.narrow_from = size * stack * FLOAT64.itemsize
+        self.size, self.buffer, self.taken = self.narrow_from + size * itemsize, None, taken
         self.key, self.arrays, self.work, self.shifted = None, None, None, False
 
-    def room(self, shape, dtype, name="narrow", times=1):
-        """The front of the buffer of that name and dtype, made when a thread first asks for it."""
-        key = name, dtype, times
-        if key not in self.buffers:
-            self.buffers[key] = np.empty(times * self.size, dtype)
-        return self.buffers[key][: prod(shape)].reshape(shape)
+    def room(self, shape, dtype, start):
+        """An array in the buffer, which is made when a thread first asks for it."""
+        if self.buffer is None:
+            self.buffer = _buffer(self.size)
+            self.taken.append(self.buffer)
+        return self.buffer[start : start + prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
     def widen(self, sources):
         """The sources, all of one shape, stacked in float64.
 
         What is narrower is copied as it is first: NumPy copies from memory at full speed, but converts from it at half.
         """
-        stacked = self.room((len(sources), *sources[0].shape), FLOAT64, "wide", len(sources))
+        stacked = self.room((len(sources), *sources[0].shape), FLOAT64, 0)
         for source, tile in zip(sources, stacked):
             if source.dtype != FLOAT64:
-                narrow = self.room(source.shape, source.dtype)
+                narrow = self.room(source.shape, source.dtype, self.narrow_from)
                 np.copyto(narrow, source)
                 source = narrow
             np.copyto(tile, source)
@@ -122,7 +141,7 @@ class Scratch(local):
 
     def store(self, out, combine, left, right):
         """out = combine(left, right), rounded once, by way of a buffer for the same reason."""
-        narrow = self.room(left.shape, out.dtype)
+        narrow = self.room(left.shape, out.dtype, self.narrow_from)
         combine(left, right, out=narrow, casting="unsafe")
         np.copyto(out, narrow.reshape(out.shape))
 
@@ -145,13 +164,19 @@ class Sweep:
         self.found = {name: np.empty((len(problems), shape[1])) for name in names}
         self.measured = ("x", "dy") if self.dy else ("x",)
         self.applied = self.measured if self.y or training else ("dy",)
-        self.scratch = Scratch(self.plan.size)
+        itemsize, self.taken = max(view.dtype.itemsize for view in problems[0][0].values()), []
+        self.scratch = Scratch(self.plan.size, len(self.measured), itemsize, self.taken)
 
     def run(self, mapped, threads):
         """Do it all; `mapped` is `map` or that of a pool of so many threads."""
         if threads == 1 or len(self.units) >= 4 * threads:
             list(mapped(self._whole, _chunks(self.units, threads)))  # a block's second pass finds its source in cache
-            return
+        else:
+            self._in_two_passes(mapped, threads)
+        SPARE.extend(self.taken)
+
+    def _in_two_passes(self, mapped, threads):
+        """All moments, then all outputs."""
         groups = [(unit, g) for unit in range(len(self.units)) for g in range(0, len(self.tiles), GROUP)]
         chunks = _chunks(groups, threads)
         parts = iter([part for chunk in mapped(self._moments_of, chunks) for part in chunk])

@@ -9,7 +9,7 @@ from bnconform import engine
 from bnconform.bounds import Allowance, Numerics, StateAllowance, batch_allowance
 from bnconform.dtypes import dtype
 from bnconform.step_bounds import step_allowances
-from bnconform.sweep import KAPPA
+from bnconform.sweep import KAPPA, SPARE
 from bnconform.tiles import Plan, views
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -196,6 +196,7 @@ def test_engine_needs_a_tenth_of_its_inputs_beyond_its_outputs(shape, axes):
         (lambda: engine.train_step(x, x, ones, ones, **common), 2),
         (lambda: (engine.inference_forward(x, ones, ones, running_mean=ones, running_var=ones, **common),), 1),
     ):
+        SPARE.clear()
         tracemalloc.start()
         result = call()
         peak = tracemalloc.get_traced_memory()[1]
