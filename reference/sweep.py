@@ -150,7 +150,7 @@ class Sweep:
     """problems: list of lists of pieces {name: (outer, channels, inner) view} with x, and y, dy, dx as far as wanted.
 
     rows: name -> (problems, channels) of gamma, beta, and mean and var where they are given, not computed.
-    After `run`, y and dx are written, and `found` has mean, var, dgamma, dbeta as such rows, as far as computed.
+    After `run`, y and dx are written, and `found` has dgamma and dbeta as such rows, mean and var too where y is wanted and they are not given.
     """
 
     def __init__(self, problems, rows, eps, training):

@@ -122,6 +122,23 @@ def test_engine_result_does_not_depend_on_threads(shape, axes):
             assert all(np.array_equal(a, b) for a, b in zip(one, two))
 
 
+@pytest.mark.parametrize("name", ["float64", "float32"])
+def test_engine_result_is_its_own_though_buffers_are_used_again(name):
+    x, dy, gamma, beta = problem((6, 5, 40, 33), (1,), 6, name=name)
+    common = {"eps": 1e-3, "channel_axes": 1, "out_dtype": name, "threads": 2}
+    first = [a for part in engine.train_step(dy, x, gamma, beta, **common) for a in part]
+    kept = [a.copy() for a in first]
+    assert SPARE and not any(np.shares_memory(a, buffer) for a in first for buffer in SPARE)
+    engine.train_step(x, dy, beta, gamma, **common)
+    assert all(np.array_equal(a, b) for a, b in zip(first, kept))
+
+
+def test_engine_leaves_numpys_settings_alone():
+    before = np.getbufsize(), np.geterr()
+    engine.train_forward(np.full((4, 3), np.inf), eps=1e-3, channel_axes=1, threads=1)
+    assert (np.getbufsize(), np.geterr()) == before
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["x", "dy", "running_mean", "running_var"])
 def test_engine_is_not_finite_where_the_definition_is_not(where, value):
