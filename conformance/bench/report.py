@@ -95,7 +95,7 @@ def plot(report, path):
         axis.set_xlabel("share of the copy bandwidth (longer is faster)")
         axis.grid(axis="x", alpha=0.3)
     axes[0].set_yticks(range(len(problems)), [problem.replace(" ", "\n", 1) for problem in problems])
-    axes[0].invert_yaxis()
+    axes[0].set_ylim(len(problems) - 0.4, -0.6)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.tight_layout(rect=(0, 0, 1, 1 - 0.9 / figure.get_figheight()))
     figure.legend(handles, labels, loc="upper center", ncol=6, frameon=False)
