@@ -23,6 +23,8 @@ gradient is asked for. `gamma` or `beta` is None where the layer has none, `runn
     fold(weight, bias, kind)           static: the preceding layer with BN folded in  [BN-4.3]
     compiling()                        static: seconds this process has spent compiling, for the report's table of times
 
+    settings(device)                   static: what else may change its numbers (driver, threads, switches), by name, for the report
+
 A backend that lacks an optional method, or names a feature in `conventions.cannot`, is reported as
 "unsupported" with the reason; it never passes by absence.
 """

@@ -4,6 +4,7 @@ Importing this module sets `jax_enable_x64`, without which JAX silently turns fl
 weakly typed under the flag, so float32 and half layers compute as before.
 """
 
+import os
 from functools import partial
 from typing import NamedTuple
 
@@ -39,6 +40,17 @@ def place(device: str):
         if device == "gpu":
             raise NoGpu(f"jax.devices('gpu') says {error}") from None
         raise
+
+
+def settings(device: str) -> dict:
+    """What beside JAX's version may change numbers."""
+    found = place(device)
+    return {
+        "device": found.device_kind,
+        "platform": found.client.platform_version.splitlines()[0],
+        "matmul precision": jax.config.jax_default_matmul_precision or "default",
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", "none"),
+    }
 
 
 def array(value) -> np.ndarray:
@@ -102,7 +114,7 @@ class JaxBackend:
     parameters: {"gamma", "beta"} as far as there are; statistics: {"running_mean", "running_var"}; all JAX arrays.
     """
 
-    compiling = staticmethod(compiling)
+    compiling, settings = staticmethod(compiling), staticmethod(settings)
 
     def __init__(self, config, gamma, beta, running_mean, running_var):
         self.config, self.device = config, place(config.device)

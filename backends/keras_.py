@@ -1,7 +1,7 @@
 """Keras 3: `keras.layers.BatchNormalization`, on whichever backend KERAS_BACKEND names.
 
 One class for all: the layer is Keras' own, and an engine module for each backend brings its tensors and its automatic
-differentiation. An engine offers `version`, `place`, `tensor`, `array`, `arrays` (of what is there), and
+differentiation. An engine offers `version`, `place`, `settings`, `tensor`, `array`, `arrays` (of what is there), and
 
     step(layer, x, mask, training, dy)                -> y, [dx, a gradient for each parameter]; moves the layer's state
     jvp(layer, training, primals, tangents)           -> y_dot                                   leaves it alone
@@ -53,6 +53,10 @@ class KerasLayer:
     @staticmethod
     def compiling() -> float:
         return engine.compiling() if hasattr(engine, "compiling") else 0.0
+
+    @staticmethod
+    def settings(device: str) -> dict:
+        return engine.settings(device)
 
     @staticmethod
     def version() -> str:

@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 from torch.nn.utils import fusion
 
 from .contract import Conventions
-from .torch_arrays import array, arrays, place, tensor
+from .torch_arrays import array, arrays, place, settings, tensor
 
 LAYERS = {2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm1d, 4: torch.nn.BatchNorm2d, 5: torch.nn.BatchNorm3d}
 
@@ -46,6 +46,8 @@ class _Torch:
     @staticmethod
     def version() -> str:
         return torch.__version__
+
+    settings = staticmethod(settings)
 
     def train(self, x, dy):
         return self._step(x, dy, True)

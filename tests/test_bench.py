@@ -56,6 +56,13 @@ def test_bench_page_keeps_what_stands_around_its_marks(report):
     assert all(f"**{problem.id}**" in page for problem in problems(TINY))
 
 
+def test_bench_refuses_a_page_without_marks_before_it_measures(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n")
+    result = run("--shapes", "4x3", "--page", str(page))
+    assert result.exit_code == 2 and "has no lines" in result.output and page.read_text() == "# Page\n"
+
+
 def test_bench_ratios_follow_from_times_and_bytes():
     common = {"problem": "p", "operation": "forward", "bytes": 600}
     rows = [{"implementation": "torch", "seconds": 2.0, "turns": [1.0, 2.0, 4.0]} | common]

@@ -11,7 +11,7 @@ from rich.console import Console
 from .machine import CopyBandwidth, DeviceBandwidth, describe
 from .measure import complete, installed, measure, start
 from .problems import SETS, problems
-from .report import fill, machine_lines, plot, tables
+from .report import around, fill, machine_lines, plot, tables
 
 SCHEMA = "bnconform.bench/1"
 
@@ -25,7 +25,9 @@ SCHEMA = "bnconform.bench/1"
 @click.option("--threads", default=os.cpu_count(), show_default="all cores", type=click.IntRange(1))
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the whole report here.")
 @click.option("--plot", "plot_path", type=click.Path(dir_okay=False, path_type=Path), help="Draw it here (.png, .svg; needs matplotlib).")
-@click.option("--page", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the tables into this page, between its marks.")
+@click.option(
+    "--page", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the tables into this page, between its marks."
+)
 def bench(implementations, shapes, repeats, quick, device, threads, json_path, plot_path, page):
     """Time and memory of the reference and every installed implementation.
 
@@ -33,12 +35,14 @@ def bench(implementations, shapes, repeats, quick, device, threads, json_path, p
     tensors. A share of the copy bandwidth is the bytes that must move (each array read or written once), over the
     time, over what copying a large array on this machine reaches.
     """
-    console, errors = Console(), Console(stderr=True)
+    console, errors = Console(emoji=False), Console(stderr=True, emoji=False)
     console.width = max(console.width, 100)  # a table's; a narrower terminal wraps it
     if quick:
         shapes, repeats = ("quick" if shapes == "default" else shapes), min(repeats, 3)
     try:
         wanted = problems(shapes)
+        if page:
+            around(page)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if plot_path and find_spec("matplotlib") is None:

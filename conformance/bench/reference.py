@@ -71,7 +71,8 @@ def main(threads, rounds):
     load = os.getloadavg()[0]
     for name, problem in PROBLEMS.items():
         found = compared(problem, threads, rounds)
-        table.add_row(f"{name} {'x'.join(map(str, problem.memory_shape))}", *(f"{r:.2f} ({a * 1e3:.3g} / {b * 1e3:.3g})" for r, a, b in found.values()))
+        cells = (f"{ratio:.2f} ({own * 1e3:.3g} / {torch * 1e3:.3g})" for ratio, own, torch in found.values())
+        table.add_row(f"{name} {'x'.join(map(str, problem.memory_shape))}", *cells)
     console = Console(width=150)
     console.print(table)
     console.print(f"{threads} threads, {rounds} rounds; load average before {load:.1f}, after {os.getloadavg()[0]:.1f}", highlight=False)

@@ -45,13 +45,19 @@ def markdown(report):
             yield f"| {' | '.join([name, *times, '-' if ratio is None else f'{ratio:.2f}', shares, peak])} |"
 
 
-def fill(report, page):
-    """Replace what stands between the marks of a page. Errors: ValueError where it has none."""
+def around(page):
+    """What stands before and behind the marks of a page. Errors: ValueError where it has none."""
     before, mark, rest = page.read_text().partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not (mark and end):
         raise ValueError(f"{page} has no lines {' and '.join(map(repr, MARKS))}")
-    page.write_text(before + mark + "\n" + "\n".join(markdown(report)) + "\n\n" + end + after)
+    return before, after
+
+
+def fill(report, page):
+    """Replace what stands between the marks of a page. Errors as `around`."""
+    before, after = around(page)
+    page.write_text(before + MARKS[0] + "\n" + "\n".join(markdown(report)) + "\n\n" + MARKS[1] + after)
 
 
 def _cells(own):

@@ -33,6 +33,7 @@ def fold(case, inputs, rules: Rules):
     """The preceding layer with the normalization folded in [BN-4.3]."""
     words = {"axis": None, "eps": "inside", "bias": "right", "gamma": True, "beta": True, "mean": 1.0, **(rules.fold or {})}
     wide = {name: np.asarray(value, np.float64) for name, value in inputs.items()}
+    wide = {"gamma": np.ones_like(wide["running_var"]), "beta": np.zeros_like(wide["running_var"])} | wide
     weight, eps = wide["0.weight"], words.get("value", case.eps)
     options = case.steps[0].options
     axis, split = options["out_axis"], options["groups"]

@@ -8,7 +8,7 @@ from bnconform.dtypes import smallest, unit_roundoff
 
 from ..allow import allowances
 from ..golden import Golden
-from ..records import Case, Observation
+from ..records import FAILED, Case, Observation
 from .layer import evaluate
 from .moments import Raised
 from .rules import DEFINITION
@@ -254,7 +254,7 @@ def questions(verdicts, observations, golden, conventions) -> list[Question]:
     """
     failed, scores = {}, {}
     for verdict in verdicts:
-        if verdict.status in ("fail", "crashed", "timed out", "deviates"):
+        if verdict.status in (*FAILED, "deviates"):
             failed.setdefault(verdict.case, {})[verdict.output] = verdict.kind
             scores.setdefault(verdict.case, {})[verdict.output] = verdict.score
     found = []

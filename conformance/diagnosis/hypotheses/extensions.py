@@ -27,7 +27,7 @@ def _masks():
         yield Hypothesis("MASK_IGNORED", f"{text} [BN-6.1]", {"mask_spread": spread}, {"part": "variance"}, masked)
     yield Hypothesis("MASK_COUNT", "m/(m-1) of running_var counts all positions, expected the masked ones [BN-6.1]", {"mask_factor": "all"}, {"part": "running_var"}, masked)
     yield Hypothesis("MASK_INVERTED", "true marks the values that are left out [BN-6.1]", {"mask": "inverted"}, {}, masked)
-    for count, text in (("all", "all positions"), ("channel 0", "the first channel"), ("every channel", "the masked values of all channels"), ("channels", "C times the masked values"), ("mean", "the mean over the channels"), ("samples", "the marked samples, not their positions"), ("shrunk", "the mask before it is broadcast"), ("as given", "the mask as given, not broadcast")):
+    for count, text in (("all", "all positions"), ("channel 0", "the first channel"), ("every channel", "the masked values of all channels"), ("channels", "C times the masked values"), ("mean", "the mean over the channels"), ("samples", "the marked samples, not their positions"), ("shrunk", "the mask before it is broadcast"), ("as given", "the mask as given, not broadcast"), ("plus epsilon", "the masked values plus 1e-7")):
         for gradient in ("m", "all"):
             yield Hypothesis("MASK_COUNT", f"masked sums are divided by the count of {text} [BN-6.1]", {"mask_count": count, "gradient_count": gradient}, {"got": text}, masked)
     for what in ("zero", "x", "beta"):
