@@ -44,6 +44,7 @@ class Config:
     shape: shape of x in the first step (the batch size may vary later). channel_axes: non-negative.
     eps: in units of the variance. decay: weight of the OLD state, None for cumulative.
     *_dtype: names of floating types. device: "cpu" or "gpu".
+    defaults: the layer is built without eps and decay, which are NaN here; asked only of who declares `default_eps`.
     """
 
     shape: tuple[int, ...]
@@ -54,6 +55,7 @@ class Config:
     param_dtype: str = "float32"
     state_dtype: str = "float32"
     device: str = "cpu"
+    defaults: bool = False
 
     @property
     def rank(self) -> int:

@@ -76,11 +76,10 @@ class KerasLayer:
         with keras.device(self.scope):
             layer = keras.layers.BatchNormalization(
                 axis=config.channel_axes[0],
-                momentum=config.decay,
-                epsilon=config.eps,
                 scale="dgamma" in self.names,
                 center="dbeta" in self.names,
                 dtype=policy,
+                **({} if config.defaults else {"momentum": config.decay, "epsilon": config.eps}),
                 **options,
             )
             layer.build(config.shape)
