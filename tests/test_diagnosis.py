@@ -71,6 +71,15 @@ def noise(case, outputs):
             outputs[name] = outputs[name] + (np.arange(outputs[name].size).reshape(outputs[name].shape) % 7).astype(outputs[name].dtype)
 
 
+def test_explain_of_a_layer_that_cannot_be_built_is_unexplained():
+    class NotHere(NumpyReference):
+        def __init__(self, *given):
+            raise RuntimeError("no device")
+
+    (found,) = explained(NotHere)
+    assert found.name == "unexplained" and "were tried" in found.text
+
+
 def test_explain_of_noise_is_unexplained():
     (found,) = explained(NumpyReference, noise)
     assert found.name == "unexplained" and "mistakes and pairs of mistakes were tried)" in found.text

@@ -76,5 +76,5 @@ def unexplained(failing, effort: str) -> Explanation:
     """No hypothesis predicts what was observed here. effort: what was tried."""
     entry = first_deviation(failing)
     names = ", ".join(q.case.id for q in failing[:3]) + (f" and {len(failing) - 3} more" if len(failing) > 3 else "")
-    text = f"no hypothesis predicts what was observed in {names} ({effort})" + (f"; {entry}" if entry else "")
+    text = f"unexplained: no hypothesis predicts what was observed in {names} ({effort})" + (f"; {entry}" if entry else "")
     return Explanation(UNEXPLAINED, text, {}, _outputs(failing), tuple(q.case.id for q in failing), _before(failing), None, entry)

@@ -94,7 +94,11 @@ class Search:
         """(mistake, cases aside that it does not predict) for those that nothing refutes."""
         everything = self.ordered + self.passing
         judged = ((hypothesis, misfits(hypothesis, everything)) for hypothesis in hypotheses)
-        return [(hypothesis, aside) for hypothesis, aside in judged if aside is not None]
+        return [(hypothesis, aside) for hypothesis, aside in judged if aside is not None and self._shown(hypothesis, aside)]
+
+    def _shown(self, hypothesis, aside=()):
+        """Whether a failing case that it explains has numbers: many mistakes make a layer raise, and nothing tells them apart."""
+        return any(q.got for q in self.failing if q not in aside and hypothesis.touches(q.case))
 
     def local(self):
         """One mistake that is told by where things fail."""
@@ -109,7 +113,7 @@ class Search:
         found = []
         for hypothesis in self._try(self.candidates):
             explained = consistent(hypothesis, self.ordered, self.passing)
-            if explained:
+            if any(question.got for question in explained):
                 found.append((hypothesis, explained))
         found += precision.partial(self.asked, self.ordered)
         return found + [(place, held) for place in structure.places() if (held := [q for q in self.failing if place.holds(q)])]
@@ -122,10 +126,12 @@ class Search:
     def partly(self):
         """What can be named, and the rest unexplained."""
         chosen, left = self._greedy()
+        if any(question.raised for question in left):  # it raises elsewhere too: not because of what is special there
+            chosen = [explanation for explanation in chosen if explanation.name != "DEGENERATE_RAISES"]
         if any(not q.aside for q in left):  # what is wrong everywhere may be what is wrong there: no name for a special case
             plain = {q.case.id for q in self.failing if not q.aside}
             chosen = [explanation for explanation in chosen if plain & set(explanation.cases)]
-            left = [q for q in self.failing if not any(q.case.id in explanation.cases for explanation in chosen)]
+        left = [q for q in self.failing if not any(q.case.id in explanation.cases for explanation in chosen)]
         return chosen + [unexplained(left, self.effort)] if chosen and left else chosen or None
 
     def _greedy(self):
