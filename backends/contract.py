@@ -23,6 +23,8 @@ gradient is asked for. `gamma` or `beta` is None where the layer has none, `runn
     fold(weight, bias, kind)           static: the preceding layer with BN folded in  [BN-4.3]
     compiling()                        static: seconds this process has spent compiling, for the report's table of times
 
+    settings(device)                   static: what else may change its numbers (driver, threads, switches), by name, for the report
+
 A backend that lacks an optional method, or names a feature in `conventions.cannot`, is reported as
 "unsupported" with the reason; it never passes by absence.
 """
@@ -42,6 +44,7 @@ class Config:
     shape: shape of x in the first step (the batch size may vary later). channel_axes: non-negative.
     eps: in units of the variance. decay: weight of the OLD state, None for cumulative.
     *_dtype: names of floating types. device: "cpu" or "gpu".
+    defaults: the layer is built without eps and decay, which are NaN here; asked only of who declares `default_eps`.
     """
 
     shape: tuple[int, ...]
@@ -52,6 +55,7 @@ class Config:
     param_dtype: str = "float32"
     state_dtype: str = "float32"
     device: str = "cpu"
+    defaults: bool = False
 
     @property
     def rank(self) -> int:

@@ -47,12 +47,10 @@ class LinenLayer(JaxBackend):
 
     @classmethod
     def apply(cls, call, numbers, parameters, statistics, x, mask):
-        eps, decay = numbers
         layer = linen.BatchNorm(
             use_running_average=not call.training,
             axis=call.channel_axes,
-            epsilon=eps,
-            momentum=decay,
+            **numbers,
             use_scale="gamma" in parameters,
             use_bias="beta" in parameters,
             axis_name=call.axis_name,

@@ -20,15 +20,13 @@ class NnxLayer(JaxBackend):
 
     @classmethod
     def apply(cls, call, numbers, parameters, statistics, x, mask):
-        eps, decay = numbers
         (axis,) = call.channel_axes
         # built inside the trace, so that eps and decay may be traced too; the initial values are replaced at once
         layer = nnx.BatchNorm(
             statistics["running_mean"].size,
             use_running_average=not call.training,
             axis=axis,
-            epsilon=eps,
-            momentum=decay,
+            **numbers,
             use_scale="gamma" in parameters,
             use_bias="beta" in parameters,
             axis_name=call.axis_name,

@@ -4,6 +4,7 @@ Importing this module sets `jax_enable_x64`, without which JAX silently turns fl
 weakly typed under the flag, so float32 and half layers compute as before.
 """
 
+import os
 from functools import partial
 from typing import NamedTuple
 
@@ -39,6 +40,17 @@ def place(device: str):
         if device == "gpu":
             raise NoGpu(f"jax.devices('gpu') says {error}") from None
         raise
+
+
+def settings(device: str) -> dict:
+    """What beside JAX's version may change numbers."""
+    found = place(device)
+    return {
+        "device": found.device_kind,
+        "platform": found.client.platform_version.splitlines()[0],
+        "matmul precision": jax.config.jax_default_matmul_precision or "default",
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", "none"),
+    }
 
 
 def array(value) -> np.ndarray:
@@ -97,15 +109,16 @@ def _second(call, numbers, parameters, statistics, x, dy, u_parameters, u_x):
 class JaxBackend:
     """A layer on JAX. A subclass gives `conventions`, `version`, and
 
-    apply(call, (eps, decay), parameters, statistics, x, mask) -> y, new statistics
+    apply(call, numbers, parameters, statistics, x, mask) -> y, new statistics
 
-    parameters: {"gamma", "beta"} as far as there are; statistics: {"running_mean", "running_var"}; all JAX arrays.
+    numbers: {"epsilon", "momentum"}, or none of them where the layer's own are asked for; parameters: {"gamma", "beta"} as far as there are; statistics: {"running_mean", "running_var"}; all JAX arrays.
     """
 
-    compiling = staticmethod(compiling)
+    compiling, settings = staticmethod(compiling), staticmethod(settings)
 
     def __init__(self, config, gamma, beta, running_mean, running_var):
         self.config, self.device = config, place(config.device)
+        self.numbers = {} if config.defaults else {"epsilon": config.eps, "momentum": config.decay}
         self.parameters = self._put({"gamma": gamma, "beta": beta})
         if running_mean is None:  # this layer always keeps statistics: its own initial values
             running_mean, running_var = np.zeros(config.channels, np.float32), np.ones(config.channels, np.float32)
@@ -117,7 +130,7 @@ class JaxBackend:
 
     def _arguments(self, training, axis_name=None):
         call = Call(type(self), self.config.channel_axes, training, axis_name)
-        return call, (self.config.eps, self.config.decay), self.parameters, self.statistics
+        return call, self.numbers, self.parameters, self.statistics
 
     def train(self, x, dy):
         return self._train(x, dy, None)

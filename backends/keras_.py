@@ -1,7 +1,7 @@
 """Keras 3: `keras.layers.BatchNormalization`, on whichever backend KERAS_BACKEND names.
 
 One class for all: the layer is Keras' own, and an engine module for each backend brings its tensors and its automatic
-differentiation. An engine offers `version`, `place`, `tensor`, `array`, `arrays` (of what is there), and
+differentiation. An engine offers `version`, `place`, `settings`, `tensor`, `array`, `arrays` (of what is there), and
 
     step(layer, x, mask, training, dy)                -> y, [dx, a gradient for each parameter]; moves the layer's state
     jvp(layer, training, primals, tangents)           -> y_dot                                   leaves it alone
@@ -55,6 +55,10 @@ class KerasLayer:
         return engine.compiling() if hasattr(engine, "compiling") else 0.0
 
     @staticmethod
+    def settings(device: str) -> dict:
+        return engine.settings(device)
+
+    @staticmethod
     def version() -> str:
         return f"{keras.__version__} ({engine.version()})"
 
@@ -72,11 +76,10 @@ class KerasLayer:
         with keras.device(self.scope):
             layer = keras.layers.BatchNormalization(
                 axis=config.channel_axes[0],
-                momentum=config.decay,
-                epsilon=config.eps,
                 scale="dgamma" in self.names,
                 center="dbeta" in self.names,
                 dtype=policy,
+                **({} if config.defaults else {"momentum": config.decay, "epsilon": config.eps}),
                 **options,
             )
             layer.build(config.shape)

@@ -5,9 +5,9 @@ from functools import partial
 
 import jax
 
-from .jax_ import REDUCTION_NOTE, array, arrays, compiling, place
+from .jax_ import REDUCTION_NOTE, array, arrays, compiling, place, settings
 
-__all__ = ["CONVENTIONS", "array", "arrays", "compiling", "jvp", "place", "second", "step", "tensor", "version"]
+__all__ = ["CONVENTIONS", "array", "arrays", "compiling", "jvp", "place", "second", "settings", "step", "tensor", "version"]
 
 CONVENTIONS = {"notes": REDUCTION_NOTE}
 

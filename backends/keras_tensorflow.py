@@ -1,5 +1,7 @@
 """Keras on TensorFlow: eager, differentiated by `tf.GradientTape` and `tf.autodiff.ForwardAccumulator`."""
 
+import os
+
 import numpy as np
 import tensorflow as tf
 
@@ -17,6 +19,21 @@ def place(device: str) -> str:
     if device == "gpu" and not tf.config.list_physical_devices("GPU"):
         raise NoGpu("tf.config.list_physical_devices('GPU') is empty")
     return f"/{device.upper()}:0"
+
+
+def settings(device: str) -> dict:
+    """What beside TensorFlow's version may change numbers."""
+    place(device)
+    common = {
+        "oneDNN": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "TF32": tf.config.experimental.tensor_float_32_execution_enabled(),
+        "threads within an operation": tf.config.threading.get_intra_op_parallelism_threads() or "default",
+    }
+    if device == "cpu":
+        return common
+    build = tf.sysconfig.get_build_info()
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    return {"device": details.get("device_name"), "CUDA": build.get("cuda_version"), "cuDNN": build.get("cudnn_version")} | common
 
 
 def tensor(value, device):

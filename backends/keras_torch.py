@@ -3,9 +3,9 @@
 import torch
 from torch.autograd import forward_ad
 
-from .torch_arrays import array, arrays, place, tensor
+from .torch_arrays import array, arrays, place, settings, tensor
 
-__all__ = ["CONVENTIONS", "array", "arrays", "jvp", "place", "second", "step", "tensor", "version"]
+__all__ = ["CONVENTIONS", "array", "arrays", "jvp", "place", "second", "settings", "step", "tensor", "version"]
 
 CONVENTIONS = {"variance": "one-pass", "reduction": "pairwise", "notes": "the one-pass variance is not clamped at zero"}
 

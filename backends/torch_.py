@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 from torch.nn.utils import fusion
 
 from .contract import Conventions
-from .torch_arrays import array, arrays, place, tensor
+from .torch_arrays import array, arrays, place, settings, tensor
 
 LAYERS = {2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm1d, 4: torch.nn.BatchNorm2d, 5: torch.nn.BatchNorm3d}
 
@@ -46,6 +46,8 @@ class _Torch:
     @staticmethod
     def version() -> str:
         return torch.__version__
+
+    settings = staticmethod(settings)
 
     def train(self, x, dy):
         return self._step(x, dy, True)
@@ -97,6 +99,13 @@ def _gradients(y, inputs, dy=None, **options):
     return dict(zip(inputs, torch.autograd.grad(y, list(inputs.values()), dy, **options)))
 
 
+def _numbers(config):
+    """eps and momentum as torch names them; none where the layer's own are asked for."""
+    if config.defaults:
+        return {}
+    return {"eps": config.eps, "momentum": None if config.decay is None else 1.0 - config.decay}
+
+
 class TorchModule(_Torch):
     """`torch.nn.BatchNorm1d` for ranks 2 and 3, `2d` for rank 4, `3d` for rank 5; state through `load_state_dict`."""
 
@@ -107,12 +116,10 @@ class TorchModule(_Torch):
 
     def __init__(self, config, gamma, beta, running_mean, running_var):
         self.device = place(config.device)
-        momentum = None if config.decay is None else 1.0 - config.decay
         options = {} if (gamma is None) == (beta is None) else {"bias": beta is not None}
         self.layer = LAYERS[config.rank](
             *config.channels,
-            config.eps,
-            momentum,
+            **_numbers(config),
             affine=gamma is not None,
             track_running_stats=running_mean is not None,
             **options,
@@ -167,10 +174,10 @@ class TorchFunctional(_Torch):
         copies = (value if value is None else value.copy() for value in (gamma, beta, running_mean, running_var))
         gamma, beta, *self.statistics = (tensor(value, self.device) for value in copies)
         self.parameters = tuple(p if p is None else p.requires_grad_() for p in (gamma, beta))
-        self.momentum, self.eps = 1.0 - config.decay, config.eps
+        self.numbers = _numbers(config)
 
     def _forward(self, x, weight, bias, training):
-        return torch.nn.functional.batch_norm(x, *self.statistics, weight, bias, training, self.momentum, self.eps)
+        return torch.nn.functional.batch_norm(x, *self.statistics, weight, bias, training, **self.numbers)
 
     def state(self):
         return arrays(dict(zip(STATISTICS, self.statistics)))

@@ -14,6 +14,21 @@ def place(device: str) -> torch.device:
     return torch.device("cuda" if device == "gpu" else "cpu")
 
 
+def settings(device: str) -> dict:
+    """What beside torch's version may change numbers."""
+    place(device)
+    common = {"deterministic algorithms": torch.are_deterministic_algorithms_enabled()}
+    if device == "cpu":
+        return {"threads": torch.get_num_threads(), "instructions": torch.backends.cpu.get_cpu_capability()} | common
+    cudnn = torch.backends.cudnn
+    return {
+        "device": torch.cuda.get_device_name(),
+        "CUDA": torch.version.cuda,
+        "cuDNN": f"{cudnn.version()} (enabled {cudnn.enabled}, deterministic {cudnn.deterministic}, benchmark {cudnn.benchmark})",
+        "TF32": f"matmul {torch.backends.cuda.matmul.allow_tf32}, cuDNN {cudnn.allow_tf32}",
+    } | common
+
+
 def tensor(array, device="cpu"):
     """A tensor with the values and, on the CPU, the strides and the memory of `array`; None stays None.
 

@@ -39,10 +39,7 @@ def allowances(case: Case, inputs: dict, conventions: Conventions, wanted: dict)
     type is included.
     """
     numerics = numerics_of(conventions, case.x_dtype)
-    mode = case.steps[0].mode
-    if mode == "fold":
-        inner = _fold(case, inputs, numerics)
-    elif mode == "population":
+    if case.steps[0].mode == "population":
         inner = _population(case, inputs, numerics)
     else:
         inner = _chain(case, inputs, conventions, numerics)
@@ -60,6 +57,9 @@ def _chain(case, inputs, conventions, numerics):
         state = StateAllowance.initial(inputs["running_mean"], inputs["running_var"])
     update = dict(decay=case.decay, running_ddof=conventions.running_ddof, dtype=case.state_dtype, compute=numerics.dtype)
     for index, step in enumerate(case.steps):
+        if step.mode == "fold":
+            out |= {f"{index}.{name}": value for name, value in _fold(case, inputs, index, numerics).items()}
+            continue
         arrays = {name: inputs[f"{index}.{name}"] for name in step.inputs}
         layout = Layout(arrays["x"].shape, case.channel_axes)
         training = step.mode in ("train", "renorm")
@@ -102,7 +102,7 @@ def _population(case, inputs, numerics):
     }
 
 
-def _fold(case, inputs, numerics):
+def _fold(case, inputs, index, numerics):
     """Roundings of a = gamma r, of a W, and of a c + b or (c - mean) a + beta, whichever is larger [BN-4.3]."""
     wide = {name: np.asarray(value, np.float64) for name, value in inputs.items()}
     gamma, beta = wide.get("gamma"), wide.get("beta", 0.0)
@@ -110,15 +110,15 @@ def _fold(case, inputs, numerics):
     known = {"running_mean": mean, "running_var": var, "eps": case.eps}
     zero = np.zeros_like(var)
     rho, _ = inverse_std_error(Statistics(mean, var, zero, zero, zero, 1), case.eps, numerics)
-    options = case.steps[0].options
-    weight, _ = fold(wide["0.weight"], None, np.ones_like(var) if gamma is None else gamma, **known, **options)
+    options = case.steps[index].options
+    weight, _ = fold(wide[f"{index}.weight"], None, np.ones_like(var) if gamma is None else gamma, **known, **options)
     relative, _ = fold(np.ones_like(weight), None, rho + u, running_mean=zero, running_var=zero + 1.0, eps=0.0, **options)
     a, _ = affine_form(gamma, **known)
-    c = wide.get("0.bias", zero)
+    c = wide.get(f"{index}.bias", zero)
     bias = a * (c - mean) + beta
     terms = np.abs(a * c) + 2 * np.abs(a * mean) + np.abs(beta)
     bias_error = np.abs(a * (c - mean)) * (rho + u) + u * terms + u * np.abs(bias) + numerics.tiny
     return {
-        "0.weight": Allowance.independent(np.abs(weight) * relative + numerics.tiny),
-        "0.bias": Allowance.independent(bias_error),
+        "weight": Allowance.independent(np.abs(weight) * relative + numerics.tiny),
+        "bias": Allowance.independent(bias_error),
     }

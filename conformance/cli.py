@@ -16,6 +16,7 @@ COMMANDS = {
     "export": ("bnconform.conformance.ports.cli:export", "Cases as files, for ports without Python."),
     "judge": ("bnconform.conformance.ports.cli:judge", "Judge the outputs that a port wrote into such files."),
     "accuracy": ("bnconform.conformance.accuracy.cli:accuracy", "Allowances held against right variants and mistakes: tables and figures."),
+    "findings": ("bnconform.conformance.findings.cli:findings", "Defects of framework releases, and which of them are still there."),
     "bench": ("bnconform.conformance.bench.cli:bench", "Time and memory of reference and implementations, as ratios."),
     "claims": ("bnconform.conformance.claims.cli:claims", "Textbook claims about batch normalization, measured, with figures."),
 }

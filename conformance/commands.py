@@ -27,8 +27,8 @@ WRONG_USE = (UsageError, KnownError, GoldenError, JournalError, registry.Unknown
 
 def console() -> Console:
     """Wide enough for the table where there is no terminal to ask."""
-    found = Console()
-    return found if found.is_terminal else Console(width=160)
+    found = Console(emoji=False)  # "my:rocket:Backend" is a name
+    return found if found.is_terminal else Console(width=160, emoji=False)
 
 
 def refuse(error: Exception):

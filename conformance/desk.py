@@ -4,7 +4,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from .process import Hello, Worker, WorkerLost
+from .process import ABSENT, Hello, Worker, WorkerLost
 from .records import Failure, Observation
 
 ACTIVITIES = ("start", "compile", "run", "compare")  # where time goes; "start" is the process and its imports
@@ -88,7 +88,7 @@ class Desk:
 
     def _refusal(self):
         """Why the case is not tried at all."""
-        if self.hello.problem == "NotInstalled":
+        if self.hello.problem in ABSENT:
             return Failure("unsupported", "", self.hello.text)
         if self.hello.problem:
             return Failure("died", "load", self.hello.text)

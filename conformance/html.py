@@ -5,7 +5,7 @@ from collections import defaultdict
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from .desk import ACTIVITIES
-from .records import STATUSES, Case
+from .records import FAILED, STATUSES, Case
 
 # the status that stands for several, worst first; "pass" outranks "unsupported" because something was measured
 RANK = ("crashed", "timed out", "fail", "deviates", "pass", "unsupported")
@@ -77,7 +77,7 @@ def _failures(by_case):
     found = {}
     for case, results in by_case.items():
         for r in results:
-            if r["status"] in ("fail", "crashed", "timed out"):
+            if r["status"] in FAILED:
                 row = found.setdefault((case, r["status"], r["message"]), {**r, "outputs": [], "diagnoses": ()})
                 row["outputs"].append(r["output"])
                 row["diagnoses"] += (r["diagnosis"],) if r["diagnosis"] else ()

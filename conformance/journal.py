@@ -76,13 +76,14 @@ def _short(value):
 
 @dataclass(frozen=True)
 class Result:
-    """One case of one implementation. patience: the desk's after it. seconds: spent on it, by activity."""
+    """One case of one implementation. patience: the desk's after it. seconds: spent on it, by activity. differing: as observed."""
 
     case: str
     verdicts: tuple[Verdict, ...]
     observation: Observation | None = None
     patience: tuple[int, int] = (0, 0)
     seconds: dict[str, float] = field(default_factory=dict)
+    differing: tuple[str, ...] | None = None
 
     def to_json(self) -> dict:
         frame = self.observation and base64.b64encode(pack_observation(self.observation)).decode()
@@ -92,7 +93,11 @@ class Result:
     def from_json(cls, fields: dict) -> "Result":
         observation = fields["observation"] and _observation(base64.b64decode(fields["observation"]))
         verdicts = tuple(Verdict.from_json(verdict) for verdict in fields["verdicts"])
-        return cls(fields["case"], verdicts, observation, tuple(fields["patience"]), fields["seconds"])
+        return cls(fields["case"], verdicts, observation, tuple(fields["patience"]), fields["seconds"], _tuple(fields["differing"]))
+
+
+def _tuple(values):
+    return values if values is None else tuple(values)
 
 
 def _observation(frame):

@@ -8,6 +8,7 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 from bnconform.backends.contract import Conventions
+from bnconform.folding import fold
 from bnconform.forward import batch_statistics
 from bnconform.layout import Layout
 
@@ -51,6 +52,7 @@ class _Channel:
         self.r = 1.0 / np.sqrt(self.var + case.eps)
         self.gamma = self.layout.parameter("gamma", inputs.get("gamma"), 1.0)
         self.beta = self.layout.parameter("beta", inputs.get("beta"), 0.0)
+        self.x_hat = (self.x - self.expand(self.mean)) * self.expand(self.r)
 
 
 def _equal(name, take=lambda values: values, factor=1.0, constant=0.0):
@@ -69,10 +71,14 @@ def scale(case: Case, inputs: dict, conventions: Conventions) -> dict[str, Law]:
     at, s = _Channel(case, inputs), float(inputs["1.x"].flat[0]) / float(inputs["0.x"].flat[0])
     grows = np.sqrt((at.var + case.eps) / (at.var + case.eps / s**2))
     wide = at.expand(grows)
+    # dx = gamma r (dy - mean(dy) - x_hat dgamma / m): where x_hat grows, the last term grows with its square
+    further = at.expand(at.gamma * at.r * grows / (s * at.m)) * at.x_hat * (1 - wide**2)
+    dx = Law((Term("1.dx"), Term("0.dx", -wide / s), Term("0.dgamma", -further, at.expand)))
     return {
         "y": _equal("y", factor=wide, constant=at.expand(at.beta) * (1 - wide)),
         "batch_mean": _equal("batch_mean", factor=s),
         "batch_var": _equal("batch_var", factor=s * s),
+        "dx": dx,
         "dgamma": _equal("dgamma", factor=grows),
         "dbeta": _equal("dbeta"),
     }
@@ -100,8 +106,7 @@ def independent(case: Case, inputs: dict, conventions: Conventions) -> dict[str,
 def sums(case: Case, inputs: dict, conventions: Conventions) -> dict[str, Law]:
     """sum(dx) = 0, and sum(dx x_hat) = gamma r eps / (var + eps) dgamma: what eps leaves of the second projection [BN-5.1]."""
     at = _Channel(case, inputs)
-    x_hat = (at.x - at.expand(at.mean)) * at.expand(at.r)
-    against = Term("0.dx", 1.0, _Weighted(at.total, x_hat))
+    against = Term("0.dx", 1.0, _Weighted(at.total, at.x_hat))
     return {
         "dx": Law((Term("0.dx", 1.0, at.total),)),
         "dgamma": Law((against, Term("0.dgamma", -at.gamma * at.r * case.eps * at.r**2))),
@@ -130,7 +135,54 @@ def modes(case: Case, inputs: dict, conventions: Conventions) -> dict[str, Law]:
     return {"y": _equal("y", factor=shrinks, constant=at.expand(at.beta) * (1 - shrinks))}
 
 
-LAWS = {law.__name__: law for law in (shift, scale, permute, duplicate, independent, sums, modes)}
+def preceding(x: np.ndarray, weight: np.ndarray, out_axis: int, groups: int) -> np.ndarray:
+    """What a linear or convolution layer without bias makes of x (N, inputs, *spatial), stride 1 and no padding, in float64.
+
+    weight: (outputs, inputs / groups, *kernel), or with out_axis 1 (inputs, outputs / groups, *kernel): a transposed layer.
+    """
+    kernel = weight.shape[2:]
+    if out_axis == 1:  # a transposed convolution is one of the padded x, the kernel turned round
+        x = np.pad(x, [(0, 0), (0, 0), *((size - 1, size - 1) for size in kernel)])
+        turned = np.flip(weight, range(2, weight.ndim))
+        weight = np.concatenate([part.swapaxes(0, 1) for part in np.split(turned, groups)])
+    else:
+        groups = x.shape[1] // weight.shape[1]
+    axes = range(2, x.ndim)
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel, tuple(axes)) if kernel else x
+    summed = [1, *range(x.ndim, windows.ndim)], [1, *axes]
+    parts = zip(np.split(windows, groups, 1), np.split(weight, groups))
+    return np.moveaxis(np.concatenate([np.tensordot(part, own, summed) for part, own in parts], -1), -1, 1)
+
+
+class _Layer:
+    """The layer before BN as a linear function of its weight."""
+
+    def __init__(self, x, options):
+        self.x, self.options = x, options
+
+    def __call__(self, weight):
+        return preceding(self.x, weight, **self.options)
+
+    def of_allowance(self, weight):
+        return preceding(np.abs(self.x), weight, **self.options)
+
+
+def folding(case: Case, inputs: dict, conventions: Conventions) -> dict[str, Law]:
+    """Inference behind a linear or convolution layer is that layer with BN folded into weight and bias [BN-4.3]."""
+    wide = {name: np.asarray(value, np.float64) for name, value in inputs.items()}
+    options, layout = dict(case.steps[0].options), Layout(case.shape, case.channel_axes)
+    names = ("gamma", "beta", "running_mean", "running_var")
+    weight, bias = fold(wide["before.weight"], wide["before.bias"], **{name: wide[name] for name in names}, eps=case.eps, **options)
+    return {"y": Law((Term("0.y"),), preceding(wide["before.x"], weight, **options) + layout.expand(bias))}
+
+
+def own_folding(case: Case, inputs: dict, conventions: Conventions) -> dict[str, Law]:
+    """The same with the weight and the bias that the implementation folds itself [BN-4.3]."""
+    layer, layout = _Layer(np.asarray(inputs["before.x"], np.float64), case.steps[0].options), Layout(case.shape, case.channel_axes)
+    return {"y": Law((Term("1.y"), Term("0.weight", -1.0, layer), Term("0.bias", -1.0, layout.expand)))}
+
+
+LAWS = {law.__name__: law for law in (shift, scale, permute, duplicate, independent, sums, modes, folding, own_folding)}
 
 
 def misfits(case: Case, inputs: dict, conventions: Conventions, outputs: dict) -> dict[str, tuple[str, str]]:
@@ -138,8 +190,9 @@ def misfits(case: Case, inputs: dict, conventions: Conventions, outputs: dict) -
     found = {}
     for output, got in outputs.items():
         index, name = output.split(".", 1)
-        x, kind = inputs[f"{index}.x"], output_dtype(case, name, conventions)
-        shape = x.shape if name in ("y", "dx") else tuple(x.shape[axis] for axis in case.channel_axes)
+        kind = output_dtype(case, name, conventions)
+        like = {"y": "x", "dx": "x", "weight": "weight"}.get(name)
+        shape = inputs[f"{index}.{like}"].shape if like else tuple(case.shape[axis] for axis in case.channel_axes)
         if got.shape != shape:
             found[output] = "shape", f"{output} has shape {got.shape}, expected {shape}"
         elif got.dtype.name != kind:

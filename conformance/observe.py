@@ -72,10 +72,13 @@ class _Session:
 
     def play(self, backend, config):
         given = {name: self.inputs.get(name) for name in PARAMETERS}
-        if self.case.steps[0].mode in ("fold", "population"):
-            return self._static(backend, config, given)
-        layer = backend(config, *(self.lend(name, value) for name, value in given.items()))
+        layer = None
         for self.step, step in enumerate(self.case.steps):
+            if step.mode in ("fold", "population"):
+                self._static(backend, config, given, step)
+                continue
+            if layer is None:
+                layer = backend(config, *(self.lend(name, value) for name, value in given.items()))
             arrays = {
                 name: self.lend(f"{self.step}.{name}", arrange(self.inputs[f"{self.step}.{name}"], step.memory))
                 for name in step.inputs
@@ -107,15 +110,15 @@ class _Session:
         # the plain step comes last: it is the one that moves the state
         return _mapping(getattr(layer, train)(x, dy), train) | out
 
-    def _static(self, backend, config, given):
-        self.step, step = 0, self.case.steps[0]
+    def _static(self, backend, config, given, step):
+        """What needs no layer."""
         if step.mode == "fold":
-            weight, bias = self.inputs["0.weight"], self.inputs.get("0.bias")
+            weight, bias = (self.inputs.get(f"{self.step}.{name}") for name in ("weight", "bias"))
             arrays = [self.lend(name, value) for name, value in (("weight", weight), ("bias", bias))]
             state = {name: self.lend(name, value) for name, value in given.items()}
             self._keep(_method(backend, "fold")(config, *arrays, **state, **step.options), step)
         else:
-            batches = np.split(self.lend("x", self.inputs["0.x"]), np.cumsum(step.options["sizes"])[:-1])
+            batches = np.split(self.lend("x", self.inputs[f"{self.step}.x"]), np.cumsum(step.options["sizes"])[:-1])
             self._keep(_method(backend, "population")(config, batches), step)
         self._check_lent()
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bnconform.backends.contract import Conventions
 
@@ -20,6 +20,10 @@ TICK = 0.1  # seconds between looks at memory, time and the stop sign
 TAIL = 8000  # characters kept of what it prints
 WORDS = 6  # lines of it that a failure tells
 GIB = 1 << 30
+
+
+# problems that are nobody's failure, as the table says them: nothing is there to be judged
+ABSENT = {"NotInstalled": "not installed", "NoDevice": "no such device"}
 
 
 class WorkerLost(Exception):
@@ -36,13 +40,14 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Hello:
-    """What a worker says of itself: version and conventions, or the problem that keeps it from working."""
+    """What a worker says of itself: version, conventions and settings, or the problem that keeps it from working."""
 
     version: str = ""
     conventions: Conventions | None = None
     seconds: float = 0.0
     problem: str = ""
     text: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, fields: dict) -> "Hello":

@@ -52,10 +52,11 @@ class CaseItem(pytest.Item):
         self.case = case
 
     def runtest(self):
+        from .records import FAILED
         from .run import judge_case
 
         verdicts, _ = judge_case(self.parent.desk, self.case, self.parent.known)
-        bad = [v for v in verdicts if v.status in ("fail", "crashed", "timed out")]
+        bad = [v for v in verdicts if v.status in FAILED]
         if bad:
             raise CaseFailed(bad)
         statuses = {v.status for v in verdicts}

@@ -95,7 +95,8 @@ class Failure:
 class Observation:
     """What an implementation gave for a case: arrays by output name, inputs it changed, how it failed.
 
-    seconds: spent in the backend; compiling: of these, what it says it spent compiling.
+    seconds: spent in the backend; compiling: of these, what it says it spent compiling. differing: outputs whose bits were
+    others when the same was asked again; None if it was asked once.
     """
 
     case: str
@@ -104,6 +105,7 @@ class Observation:
     failure: Failure | None = None
     seconds: float = 0.0
     compiling: float = 0.0
+    differing: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import bnconform
 
+from .process import ABSENT
 from .records import STATUSES, Case
 from .run import Judged, machine
 
@@ -33,9 +34,9 @@ def summarize(judged: Judged) -> dict:
 
 
 def verdict_of(judged: Judged, counts: Counter) -> str:
-    """One word for the table: "conforms", "conforms, with known differences", "FAILS", "not installed"."""
-    if judged.hello.problem == "NotInstalled":
-        return "not installed"
+    """One word for the table: "conforms", "conforms, with known differences", "FAILS", "not installed", "no such device"."""
+    if judged.hello.problem in ABSENT:
+        return ABSENT[judged.hello.problem]
     if judged.hello.problem:
         return "cannot be loaded"
     if counts["fail"] + counts["crashed"] + counts["timed out"]:
@@ -46,10 +47,12 @@ def verdict_of(judged: Judged, counts: Counter) -> str:
 
 
 def exit_status(results: list[Judged], named: bool) -> int:
-    """0 if all is as expected. A missing framework counts only if it was asked for by name; nothing judged is a failure."""
+    """0 if all is as expected. A missing framework or device counts only where the implementation was asked for by name; nothing
+    judged is a failure."""
     verdicts = [summarize(judged)["verdict"] for judged in results]
-    bad = {"FAILS", "cannot be loaded", "nothing passed"} | ({"not installed"} if named else set())
-    return 1 if bad & set(verdicts) or set(verdicts) <= {"not installed"} else 0
+    absent = set(ABSENT.values())
+    bad = {"FAILS", "cannot be loaded", "nothing passed"} | (absent if named else set())
+    return 1 if bad & set(verdicts) or set(verdicts) <= absent else 0
 
 
 def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
@@ -65,7 +68,12 @@ def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
                 "device": judged.device,
                 "problem": judged.hello.text,
                 "conventions": judged.hello.conventions and asdict(judged.hello.conventions),
+                "settings": judged.hello.settings,
                 "summary": summarize(judged),
+                "repeatable": {
+                    "cases": len(judged.twice),
+                    "differing": [f"{case} {output}" for case, outputs in judged.twice.items() for output in outputs],
+                },
                 "seconds": {key: round(value, 3) for key, value in judged.seconds.items()},
             }
             for judged in results
@@ -76,7 +84,7 @@ def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
 
 def normalize(report: dict) -> dict:
     """The report without what differs between two runs of the same: times, the machine, addresses in messages."""
-    implementations = [{k: v for k, v in item.items() if k != "seconds"} for item in report["implementations"]]
+    implementations = [{k: v for k, v in item.items() if k not in ("seconds", "settings")} for item in report["implementations"]]
     results = [row | {"message": ADDRESS.sub("0x…", row["message"])} for row in report["results"]]
     kept = {key: value for key, value in report.items() if key != "machine"}
     return kept | {"implementations": implementations, "results": results}

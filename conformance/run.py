@@ -62,7 +62,10 @@ def plan(implementations: list[str], cases: list[Case], options: Options, named:
 
 @dataclass(frozen=True)
 class Judged:
-    """All about one implementation: who it is, its verdicts, the observations that tell, seconds by activity."""
+    """All about one implementation: who it is, its verdicts, the observations that tell, seconds by activity.
+
+    twice: case -> outputs that had other bits the second time, of the cases that were asked twice.
+    """
 
     name: str
     hello: Hello
@@ -70,6 +73,7 @@ class Judged:
     verdicts: tuple[Verdict, ...]
     observations: dict[str, Observation] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    twice: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -160,7 +164,7 @@ def _result(desk, case, known, listener):
     verdicts, observation = judge_case(desk, case, known)
     listener.judged(desk.name, case, verdicts)
     patience = desk.patience.in_a_row, desk.patience.in_all
-    return Result(case.id, tuple(verdicts), observation if telling(case, verdicts) else None, patience, desk.take_seconds())
+    return Result(case.id, tuple(verdicts), observation if telling(case, verdicts) else None, patience, desk.take_seconds(), observation.differing)
 
 
 def telling(case: Case, verdicts: list[Verdict]) -> bool:
@@ -181,6 +185,7 @@ def judged_of(journal: Journal, name: str) -> Judged:
         tuple(verdict for result in ordered for verdict in result.verdicts),
         {result.case: result.observation for result in ordered if result.observation},
         journal.seconds(name),
+        {result.case: result.differing for result in ordered if result.differing is not None},
     )
 
 

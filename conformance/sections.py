@@ -44,4 +44,5 @@ def _accuracy(report) -> str:
 
 
 def _score(entry) -> str:
-    return f"{entry['worst']:.2g} ({entry['median']:.2g})" if entry else ""
+    text = f"{entry['worst']:.2g} ({entry['median']:.2g})" if entry else ""
+    return text.replace("e+0", "e").replace("e+", "e")

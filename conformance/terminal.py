@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from .desk import ACTIVITIES
-from .records import STATUSES
+from .records import FAILED, STATUSES
 from .report import reasons, summarize
 from .run import Judged, Listener
 
@@ -93,6 +93,9 @@ def print_results(console: Console, results: list[Judged]) -> None:
             console.print(f"[bold]{judged.name}[/]: {escape(judged.hello.text)}", highlight=False)
             continue
         _print_failures(console, judged)
+        if differing := {case: outputs for case, outputs in judged.twice.items() if outputs}:
+            where = ", ".join(f"{case} {' '.join(outputs)}" for case, outputs in list(differing.items())[:3])
+            console.print(f"[yellow]not repeatable[/] {judged.name}: other bits when asked again: {where}", highlight=False, soft_wrap=True)
         for status in ("deviates", "unsupported"):
             for reason, count, cases in reasons(judged, status):
                 where = ", ".join(cases[:3]) + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")
@@ -107,7 +110,7 @@ def _print_failures(console, judged):
     """The worst output of each failing case, and the diagnosis of all."""
     bad = defaultdict(list)
     for verdict in judged.verdicts:
-        if verdict.status in ("fail", "crashed", "timed out"):
+        if verdict.status in FAILED:
             bad[verdict.case].append(verdict)
     for case, verdicts in list(bad.items())[:MOST_FAILURES]:
         worst = max(verdicts, key=lambda v: v.score if v.score is not None else float("inf"))

@@ -81,6 +81,7 @@ def pack_observation(observation: Observation) -> bytes:
         "changed": observation.changed,
         "failure": failure and asdict(failure),
         "seconds": [observation.seconds, observation.compiling],
+        "differing": observation.differing,
     }
     return pack(header, {name: array for name, array in observation.outputs.items() if name not in odd})
 
@@ -89,6 +90,7 @@ def unpack_observation(fields: dict, arrays: dict[str, np.ndarray]) -> Observati
     """Inverse of `pack_observation`, after `unpack`. Errors: WireError."""
     try:
         failure = fields["failure"] and Failure(**fields["failure"])
-        return Observation(fields["case"], arrays, tuple(fields["changed"]), failure, *fields["seconds"])
+        differing = fields["differing"] if fields["differing"] is None else tuple(fields["differing"])
+        return Observation(fields["case"], arrays, tuple(fields["changed"]), failure, *fields["seconds"], differing)
     except (KeyError, TypeError) as error:
         raise WireError(f"not an observation: {error}") from None

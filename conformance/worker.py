@@ -14,9 +14,11 @@ import signal
 import sys
 import time
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 
 from bnconform.backends.contract import Conventions
+from bnconform.backends.errors import NoGpu
 from bnconform.backends.needs import refusal
 from bnconform.backends.registry import NotInstalled, UnknownImplementation, entry
 
@@ -28,7 +30,7 @@ from .wire import pack, pack_observation
 LONGEST = 2000  # characters kept of an error's text
 
 
-def greet(name: str) -> tuple[type | None, dict]:
+def greet(name: str, device: str) -> tuple[type | None, dict]:
     """The backend's class and the first frame: version, conventions, import time, or why it cannot be had."""
     started = time.perf_counter()
     try:
@@ -40,8 +42,12 @@ def greet(name: str) -> tuple[type | None, dict]:
         return None, {"problem": type(error).__name__, "text": str(error)}
     except BaseException as error:  # an import may raise anything, SystemExit included
         return None, {"problem": "LoadFailed", "text": f"{type(error).__name__}: {_text(error)}"}
-    conventions = asdict(backend.conventions)
-    return backend, {"version": str(version), "conventions": conventions, "seconds": time.perf_counter() - started}
+    seconds = time.perf_counter() - started
+    try:
+        told = settings(backend, device)
+    except NoGpu as error:
+        return None, {"problem": "NoDevice", "text": str(error)}
+    return backend, {"version": str(version), "conventions": asdict(backend.conventions), "seconds": seconds, "settings": told}
 
 
 def _text(error: BaseException) -> str:
@@ -59,9 +65,43 @@ def answer(backend: type, case, golden: Golden, device: str) -> Observation:
     try:
         compiled = compiling(backend)
         observation = observe(case, backend, golden.inputs(case), device)
-        return replace(observation, compiling=compiling(backend) - compiled)
+        observation = replace(observation, compiling=compiling(backend) - compiled)
+        if case.id in asked_twice(golden) and observation.failure is None:
+            again = observe(case, backend, golden.inputs(case), device)
+            return replace(observation, differing=differing(observation.outputs, again.outputs))
+        return observation
     except BaseException as error:  # SystemExit and KeyboardInterrupt raised by a backend are its results too
         return Observation(case.id, {}, failure=Failure("raised", type(error).__name__, _text(error)))
+
+
+@lru_cache(maxsize=1)
+def asked_twice(golden: Golden) -> frozenset[str]:
+    """The first quick case of each family: are the bits the same when all is done again, on a new layer?"""
+    first = {}
+    for case in golden.cases.values():
+        if case.quick and not case.raises:
+            first.setdefault(case.family, case.id)
+    return frozenset(first.values())
+
+
+def differing(outputs: dict, again: dict) -> tuple[str, ...]:
+    """Names of the outputs that have other bits, or are missing, in one of the two."""
+    same = [name for name in outputs.keys() & again.keys() if outputs[name].tobytes() == again[name].tobytes()]
+    return tuple(sorted((outputs.keys() | again.keys()) - set(same)))
+
+
+def settings(backend: type, device: str) -> dict[str, str]:
+    """What else may change its numbers: the device, its driver, threads, switches; as far as it tells. Errors: NoGpu."""
+    if device not in backend.conventions.devices:
+        raise NoGpu(f"it runs on {', '.join(backend.conventions.devices)}")
+    if not hasattr(backend, "settings"):
+        return {}
+    try:
+        return {str(name): str(value) for name, value in backend.settings(device).items()}
+    except NoGpu:
+        raise
+    except Exception as error:
+        return {"settings": f"{type(error).__name__}: {_text(error)}"}
 
 
 def compiling(backend: type) -> float:
@@ -72,7 +112,7 @@ def compiling(backend: type) -> float:
 def serve(name: str, device: str, questions, results, golden: Golden) -> None:
     """Greet, then answer until `questions` ends."""
     own = os.getpid()
-    backend, hello = greet(name)
+    backend, hello = greet(name, device)
     _send(results, pack(hello), own)
     if backend is None:
         return

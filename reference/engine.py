@@ -8,8 +8,10 @@ LeVeque (1983) do. The output is a x + b where mean**2 < (KAPPA - 1)(var + eps),
 error is at most KAPPA times the allowance that bounds.py and step_bounds.py derive for float64 arithmetic with merged moments; the readable
 definition stays within that allowance once, so the two are at most 1 + KAPPA allowances apart.
 
-Memory beyond the outputs: two or three tiles of 0.4 MB a thread, some arrays of the parameters' size, and 40 bytes a
-channel for every four tiles. For float32 (32, 64, 56, 56) on two threads that is a tenth of the input.
+Memory beyond the outputs: on each thread the tiles of x and dy in float64 and one in the narrower type, 1.2 MB for one
+input and 2.1 MB for two, and some fifteen arrays of the parameters of a tile's channels. On two threads that is less than a
+tenth of the inputs from 25 MB an input and 32 values a channel on; two values a channel take up to 40 %. The tiles, one set a
+core, are kept for the next call.
 """
 
 import os

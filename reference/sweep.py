@@ -1,5 +1,8 @@
 """One sweep of the engine: what the values of each channel say, then the outputs, tile by tile."""
 
+import os
+from collections import deque
+from contextlib import contextmanager, suppress
 from functools import partial
 from math import prod
 from threading import local
@@ -7,26 +10,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .tiles import Plan
+from .tiles import BUFFER, Plan, arithmetic
 
+FLOAT64 = np.dtype(np.float64)
 GROUP = 4  # tiles merged at a time, so that the moments of all never lie side by side
 KAPPA = 4.0  # largest E[x**2] / var for which one pass over x is taken
 
-# moments of a channel: mean, what rounding took from it, sum (x - its mean)**2, sum dy, sum dy (x - MEAN)
+# moments of a channel: mean, what rounding took from it, sum (x - its mean)**2; with dy: sum dy, sum dy (x - MEAN)
 MEAN, LOW, M2, DY, DY_X = range(5)
 
 
 class Unit(NamedTuple):
-    """A block of channels: its row of parameters, its range, its tiles (piece, index), values a channel has in each."""
+    """A block of channels: its row of parameters and its range."""
 
     row: int
     block: slice
-    tiles: list
-    counts: np.ndarray
 
 
 class Coefficients(NamedTuple):
-    """y = a z + b and dx = a dy + slope z + offset, where z = x - shift, or x where shift is None."""
+    """z = a (x - shift), or a x where shift is None; y = z + b, dx = a dy + slope z + offset."""
 
     shift: np.ndarray | None
     a: np.ndarray
@@ -35,21 +37,23 @@ class Coefficients(NamedTuple):
     offset: np.ndarray | None
 
 
-def merged(moments, counts):
-    """The moments (5, channels, tiles) of all tiles together (5, channels) [BN-2.1, BN-2.2].
+def merged(parts, counts):
+    """The moments of many tiles together, as those of each: sequences of arrays by channel [BN-2.1, BN-2.2].
 
     Means are compared with that of the first tile: so they keep the digits that a large common mean would take.
     """
-    if len(counts) == 1:
-        return moments[..., 0]
+    if len(parts) == 1:
+        return parts[0]
+    moments = np.stack(parts, axis=-1)  # the tiles are the last axis: sums over it are pairwise
     reference = moments[MEAN, :, :1]
     apart = moments[MEAN] - reference
     between = np.add.reduce((apart + moments[LOW]) * (counts / counts.sum()), axis=-1)
     apart -= between[:, None]
     shift = apart + moments[LOW]
     moments[M2] += counts * shift * shift
-    moments[DY_X] += apart * moments[DY]
-    total = np.add.reduce(moments, axis=-1)  # pairwise, because the tiles are the last axis
+    if len(moments) > DY:
+        moments[DY_X] += apart * moments[DY]
+    total = np.add.reduce(moments, axis=-1)
     total[MEAN] = reference[:, 0] + between
     total[LOW] = (reference[:, 0] - total[MEAN]) + between
     return total
@@ -59,9 +63,30 @@ def all_merged(parts, counts):
     """The moments of many parts together, GROUP by GROUP as a tree."""
     while len(parts) > 1:
         starts = range(0, len(parts), GROUP)
-        parts = [merged(np.stack(parts[at : at + GROUP], axis=-1), counts[at : at + GROUP]) for at in starts]
+        parts = [merged(parts[at : at + GROUP], counts[at : at + GROUP]) for at in starts]
         counts = np.add.reduceat(counts, starts)
     return parts[0]
+
+
+@contextmanager
+def quick_loops():
+    """NumPy told to stay silent, and not to copy coefficients.
+
+    It copies an operand that is broadcast into buffers of its own where the inner loop is shorter than they are; that
+    takes longer than the arithmetic.
+    """
+    with np.errstate(all="ignore"):
+        before = np.setbufsize(BUFFER)
+        try:
+            yield
+        finally:
+            np.setbufsize(before)
+
+
+def _chunks(items, threads):
+    """The items in order, in four parts a thread at most."""
+    step = -(-len(items) // (4 * threads))
+    return [items[at : at + step] for at in range(0, len(items), step)]
 
 
 def _far(mean, spread):
@@ -69,25 +94,63 @@ def _far(mean, spread):
     return not (mean * mean < (KAPPA - 1) * spread).all()
 
 
+SPARE = deque(maxlen=os.cpu_count())  # buffers of earlier calls: fresh memory costs a page fault every 4 kB
+
+
+def _buffer(size):
+    """At least `size` bytes, from an earlier call where it left as many."""
+    while SPARE:
+        with suppress(IndexError):  # another thread was faster
+            if (found := SPARE.pop()).size >= size:
+                return found
+    return np.empty(size, np.uint8)
+
+
 class Scratch(local):
-    """A thread's buffers; the tile in them (unit's row, piece, index), its float64 arrays, and whether x was shifted."""
+    """A thread's buffers, and the tile in them: (unit, number), its arrays, how to work on it, whether x was shifted.
 
-    def __init__(self, size):
-        self.size, self.buffers = size, {}
-        self.key, self.arrays, self.shifted = None, {}, False
+    size: elements of a tile; stack: tiles in float64; itemsize: of the widest type of input and output. taken: list of
+    the threads' buffers.
+    """
 
-    def room(self, name, shape):
-        """The front of the buffer called `name`, made when a thread first asks for it."""
-        if name not in self.buffers:
-            self.buffers[name] = np.empty(self.size)
-        return self.buffers[name][: prod(shape)].reshape(shape)
+    def __init__(self, size, stack, itemsize, taken):
+        self.narrow_from = size * stack * FLOAT64.itemsize
+        self.size, self.buffer, self.taken = self.narrow_from + size * itemsize, None, taken
+        self.key, self.arrays, self.work, self.shifted = None, None, None, False
+
+    def room(self, shape, dtype, start):
+        """An array in the buffer, which is made when a thread first asks for it."""
+        if self.buffer is None:
+            self.buffer = _buffer(self.size)
+            self.taken.append(self.buffer)
+        return self.buffer[start : start + prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+
+    def widen(self, sources):
+        """The sources, all of one shape, stacked in float64.
+
+        What is narrower is copied as it is first: NumPy copies from memory at full speed, but converts from it at half.
+        """
+        stacked = self.room((len(sources), *sources[0].shape), FLOAT64, 0)
+        for source, tile in zip(sources, stacked):
+            if source.dtype != FLOAT64:
+                narrow = self.room(source.shape, source.dtype, self.narrow_from)
+                np.copyto(narrow, source)
+                source = narrow
+            np.copyto(tile, source)
+        return stacked
+
+    def store(self, out, combine, left, right):
+        """out = combine(left, right), rounded once, by way of a buffer for the same reason."""
+        narrow = self.room(left.shape, out.dtype, self.narrow_from)
+        combine(left, right, out=narrow, casting="unsafe")
+        np.copyto(out, narrow.reshape(out.shape))
 
 
 class Sweep:
     """problems: list of lists of pieces {name: (outer, channels, inner) view} with x, and y, dy, dx as far as wanted.
 
     rows: name -> (problems, channels) of gamma, beta, and mean and var where they are given, not computed.
-    After `run`, y and dx are written, and `found` has mean, var, dgamma, dbeta as such rows, as far as computed.
+    After `run`, y and dx are written, and `found` has dgamma and dbeta as such rows, mean and var too where y is wanted and they are not given.
     """
 
     def __init__(self, problems, rows, eps, training):
@@ -95,145 +158,147 @@ class Sweep:
         wants, shape = set(problems[0][0]), problems[0][0]["x"].shape
         self.y, self.dy, self.dx, self.given = "y" in wants, "dy" in wants, "dx" in wants, "mean" in rows
         self.plan = Plan.of(shape)
-        self.units = [
-            self._unit(row, len(pieces), shape, block)
-            for row, pieces in enumerate(problems)
-            for block in self.plan.blocks(shape[1])
-        ]
-        names = ([] if self.given else ["mean", "var"]) + (["dgamma", "dbeta"] if self.dy else [])
+        self.units = [Unit(row, block) for row in range(len(problems)) for block in self.plan.blocks(shape[1])]
+        self.tiles, self.counts = self.plan.tiles(len(problems[0]), shape)
+        names = (["mean", "var"] if self.y and not self.given else []) + (["dgamma", "dbeta"] if self.dy else [])
         self.found = {name: np.empty((len(problems), shape[1])) for name in names}
         self.measured = ("x", "dy") if self.dy else ("x",)
-        self.applied = (("x",) if self.y or training else ()) + (("dy",) if self.dx else ())
-        self.scratch = Scratch(self.plan.size)
-
-    def _unit(self, row, pieces, shape, block):
-        tiles = self.plan.tiles(pieces, shape, block)
-        return Unit(row, block, tiles, np.array([(r.stop - r.start) * (c.stop - c.start) for _, (r, _, c) in tiles], np.float64))
+        self.applied = self.measured if self.y or training else ("dy",)
+        itemsize, self.taken = max(view.dtype.itemsize for view in problems[0][0].values()), []
+        self.scratch = Scratch(self.plan.size, len(self.measured), itemsize, self.taken)
 
     def run(self, mapped, threads):
         """Do it all; `mapped` is `map` or that of a pool of so many threads."""
         if threads == 1 or len(self.units) >= 4 * threads:
-            list(mapped(self._whole, self.units))  # a block's second pass finds its source in cache
-            return
-        groups = [(u, g) for u, unit in enumerate(self.units) for g in range(0, len(unit.tiles), GROUP)]
-        step = -(-len(groups) // (4 * threads))
-        chunks = [groups[at : at + step] for at in range(0, len(groups), step)]
+            list(mapped(self._whole, _chunks(self.units, threads)))  # a block's second pass finds its source in cache
+        else:
+            self._in_two_passes(mapped, threads)
+        SPARE.extend(self.taken)
+
+    def _in_two_passes(self, mapped, threads):
+        """All moments, then all outputs."""
+        groups = [(unit, g) for unit in range(len(self.units)) for g in range(0, len(self.tiles), GROUP)]
+        chunks = _chunks(groups, threads)
         parts = iter([part for chunk in mapped(self._moments_of, chunks) for part in chunk])
-        of = [self._coefficients(unit, [next(parts) for _ in unit.tiles[::GROUP]]) for unit in self.units]
+        of = [self._coefficients(unit, [next(parts) for _ in self.tiles[::GROUP]]) for unit in self.units]
         list(mapped(partial(self._write_all, of), chunks))
 
-    @np.errstate(all="ignore")
-    def _whole(self, unit):
-        of, spread = self._coefficients(unit, [self._moments(unit, g) for g in range(0, len(unit.tiles), GROUP)]), {}
-        for t in reversed(range(len(unit.tiles))):  # the last tile is in the buffers already
-            self._write(unit, t, of, spread)
+    @quick_loops()
+    def _whole(self, units):
+        for unit in units:
+            of = self._coefficients(unit, [self._moments(unit, g) for g in range(0, len(self.tiles), GROUP)])
+            spread = {}
+            for t in reversed(range(len(self.tiles))):  # the last that was measured is still there
+                self._write(unit, t, of, spread)
 
-    @np.errstate(all="ignore")
+    @quick_loops()
     def _moments_of(self, groups):
         return [self._moments(self.units[u], g) for u, g in groups]
 
-    @np.errstate(all="ignore")
+    @quick_loops()
     def _write_all(self, of, groups):
         spread = [{} for _ in self.units]
         for u, g in groups:
-            for t in range(g, min(g + GROUP, len(self.units[u].tiles))):
+            for t in range(g, min(g + GROUP, len(self.tiles))):
                 self._write(self.units[u], t, of[u], spread[u])
 
     def _moments(self, unit, g):
         """Moments of the group of tiles that begins with tile g, or None where nothing is to be found."""
-        if not self.found:
+        if self.given and not self.dy:
             return None
-        counts = unit.counts[g : g + GROUP]
-        moments = np.zeros((5, unit.block.stop - unit.block.start, len(counts)))
-        for t in range(len(counts)):
-            self._measure(unit, g + t, moments[..., t])
-        return merged(moments, counts)
+        counts = self.counts[g : g + GROUP]
+        return merged([self._measure(unit, g + t) for t in range(len(counts))], counts)
+
+    def _views(self, unit, t, names):
+        """The tile's part of x, dy, y or dx."""
+        piece, rows, columns = self.tiles[t]
+        views = self.problems[unit.row][piece]
+        return [views[name][rows, unit.block, columns] for name in names]
 
     def _load(self, unit, t, names):
-        """x and dy as wanted, of a tile, in float64 and the tile's shape."""
-        scratch, (piece, index) = self.scratch, unit.tiles[t]
-        scratch.key, scratch.shifted = (unit.row, piece, index), False
-        for name in names:
-            source = self.problems[unit.row][piece][name][index]
-            tile = scratch.room(name, source.shape)
-            np.copyto(tile, source)
-            scratch.arrays[name] = tile.reshape(self.plan.arithmetic(source.shape).shape)
-        return self.plan.arithmetic(source.shape)
+        """Bring a tile's x and dy, as far as named, into the scratch buffers."""
+        scratch, stacked = self.scratch, self.scratch.widen(self._views(unit, t, names))
+        scratch.key, scratch.shifted = (unit, t), False
+        scratch.work = arithmetic(stacked.shape[1:], self.plan.fold)
+        scratch.arrays = stacked.reshape(len(stacked), *scratch.work.shape)
 
-    def _measure(self, unit, t, moments):
-        """Fill in the moments of a tile."""
-        work, n = self._load(unit, t, self.measured), unit.counts[t]
-        x, dy = self.scratch.arrays["x"], self.scratch.arrays.get("dy")
+    def _measure(self, unit, t):
+        """The moments of a tile, a list of arrays by channel."""
+        self._load(unit, t, self.measured)
         if self.given:
-            mean, var = self.rows["mean"][unit.row, unit.block], self.rows["var"][unit.row, unit.block]
-            m2, far = 0.0, _far(mean, var + self.eps)
-        else:
-            mean, square = work.sum(x) / n, work.dot(x, x)
-            m2 = square - n * mean * mean
-            far = not ((m2 * KAPPA >= square) & (square < np.inf)).all()
+            return self._gradients_of(unit)
+        arrays, work, n = self.scratch.arrays, self.scratch.work, self.counts[t]
+        sums, products = work.sum(arrays), work.dot(arrays, arrays[0])
+        mean, low = sums[0] / n, np.zeros_like(sums[0])
+        m2 = products[0] - sums[0] * mean
+        far = not ((m2 * KAPPA >= products[0]) & (m2 < np.inf)).all()
         if far:
-            x -= work.spread(mean)
-            self.scratch.shifted = True
-            if not self.given:
-                moments[LOW] = low = work.sum(x) / n
-                m2 = work.dot(x, x) - n * low * low
-        moments[MEAN], moments[M2] = mean, m2
-        if self.dy:
-            sum_dy, sum_dy_x = work.sum(dy), work.dot(dy, x)
-            moments[DY], moments[DY_X] = sum_dy, sum_dy_x if far else sum_dy_x - mean * sum_dy
+            self._shift(mean)
+            products = work.dot(arrays, arrays[0])
+            low = work.sum(arrays[:1])[0] / n
+            m2 = products[0] - n * low * low
+        if not self.dy:
+            return [mean, low, m2]
+        return [mean, low, m2, sums[1], products[1] if far else products[1] - mean * sums[1]]
+
+    def _gradients_of(self, unit):
+        """The same where the mean is given: only the sums with dy are computed."""
+        mean, var = self.rows["mean"][unit], self.rows["var"][unit]
+        far = _far(mean, var + self.eps)
+        if far:
+            self._shift(mean)
+        x, dy, work, zero = self.scratch.arrays[0], self.scratch.arrays[1:], self.scratch.work, np.zeros_like(mean)
+        (sum_dy,), (product,) = work.sum(dy), work.dot(dy, x)
+        return [mean, zero, zero, sum_dy, product if far else product - mean * sum_dy]
+
+    def _shift(self, mean):
+        self.scratch.arrays[0] -= self.scratch.work.spread(mean)
+        self.scratch.shifted = True
 
     @np.errstate(all="ignore")
     def _coefficients(self, unit, parts):
         """Enter what was found of a block, and say how its outputs are computed."""
-        at, m = (unit.row, unit.block), unit.counts.sum()
-        row = {name: values[at] for name, values in self.rows.items()}
-        if self.found:
-            counts = np.add.reduceat(unit.counts, range(0, len(unit.counts), GROUP))
-            mean, _, m2, sum_dy, sum_dy_x = all_merged(parts, counts)
-        mean, var = (row["mean"], row["var"]) if self.given else (mean, m2 / m)
-        r = 1.0 / np.sqrt(var + self.eps)
-        a, b, slope, offset, far = row["gamma"] * r, row.get("beta"), None, None, _far(mean, var + self.eps)
-        if not self.given:
-            self.found["mean"][at], self.found["var"][at] = mean, var
+        row, m = {name: values[unit] for name, values in self.rows.items()}, self.counts.sum()
+        if parts[0] is not None:
+            moments = all_merged(parts, np.add.reduceat(self.counts, range(0, len(self.counts), GROUP)))
+        mean, var = (row["mean"], row["var"]) if self.given else (moments[MEAN], moments[M2] / m)
+        if "mean" in self.found:
+            self.found["mean"][unit], self.found["var"][unit] = mean, var
+        spread = var + self.eps
+        r = 1.0 / np.sqrt(spread)
+        a, b, slope, offset, far = row["gamma"] * r, row.get("beta"), None, None, _far(mean, spread)
         if self.dy:
-            self.found["dgamma"][at], self.found["dbeta"][at] = r * sum_dy_x, sum_dy
+            self.found["dgamma"][unit], self.found["dbeta"][unit] = r * moments[DY_X], moments[DY]
         if self.dx and self.training:
-            slope, offset = -a * r * r * (sum_dy_x / m), -a * (sum_dy / m)
+            slope, offset = r * r * moments[DY_X] / -m, a * moments[DY] / -m
             # what is not finite must meet x - mean, as in the definition, not x
-            far = far or not np.isfinite(slope + offset).all()
-            offset = offset if far else offset - slope * mean
+            far = far or not np.isfinite(a * slope + offset).all()
+            offset = offset if far else offset - slope * (a * mean)
         if self.y and not far:
             b = b - a * mean
         return Coefficients(mean if far else None, a, b, slope, offset)
 
     def _write(self, unit, t, of, spread):
         """Write the outputs of a tile."""
-        scratch, (piece, index) = self.scratch, unit.tiles[t]
-        views = self.problems[unit.row][piece]
-        work = self.plan.arithmetic(views["x"][index].shape)
-        shift = of.shift is not None
+        scratch, shift = self.scratch, of.shift is not None
         # a tile that is shifted already was so by its own mean, which is the block's only if it is the only one
-        usable = not scratch.shifted or (shift and (self.given or len(unit.tiles) == 1))
-        if scratch.key != (unit.row, piece, index) or not usable:
+        usable = not scratch.shifted or (shift and (self.given or len(self.tiles) == 1))
+        if scratch.key != (unit, t) or not usable:
             self._load(unit, t, self.applied)
-        if work not in spread:
-            spread[work] = Coefficients(*(None if c is None else work.spread(c) for c in of))
-        wide, x, dy = spread[work], scratch.arrays.get("x"), scratch.arrays.get("dy")
-        if shift and not scratch.shifted and "x" in self.applied:
-            x -= wide.shift
+        if scratch.work not in spread:
+            spread[scratch.work] = Coefficients(*(None if c is None else scratch.work.spread(c) for c in of))
+        wide, x, dy = spread[scratch.work], scratch.arrays[0], scratch.arrays[-1]
         scratch.key = None  # from here on the buffers hold results
+        if self.applied[0] == "x":
+            if shift and not scratch.shifted:
+                x -= wide.shift
+            x *= wide.a
         if self.y:
-            y = np.multiply(x, wide.a, out=scratch.room("y", x.shape) if self.dx else x)
-            y += wide.b
-            self._store(views["y"][index], y)
-        if self.dx:
+            scratch.store(*self._views(unit, t, ("y",)), np.add, x, wide.b)
+        if self.dx and self.training:
             dy *= wide.a
-            if self.training:
-                x *= wide.slope
-                dy += x
-                dy += wide.offset
-            self._store(views["dx"][index], dy)
-
-    @staticmethod
-    def _store(out, values):
-        np.copyto(out, values.reshape(out.shape), casting="unsafe")
+            x *= wide.slope
+            dy += x
+            scratch.store(*self._views(unit, t, ("dx",)), np.add, dy, wide.offset)
+        elif self.dx:
+            scratch.store(*self._views(unit, t, ("dx",)), np.multiply, dy, wide.a)

@@ -1,7 +1,7 @@
 """Any layout as (outer, channels, inner) views, cut into tiles that stay in cache while they are worked on.
 
-The arithmetic of the engine sees only float64 tiles: `Tile.load` converts from the input's type into a small
-buffer that is used again and again, so no float64 copy of the input ever exists.
+The arithmetic of the engine sees only float64 tiles in buffers that are used again and again, so no float64 copy of the
+input ever exists.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-TILE = 50_400  # elements of a tile at most: 0.4 MB of float64, so that two share a level-2 cache of 2 MiB
-LONG = 512  # from this inner length on a channel's values are worked on row by row, below it column by column
-WIDE = 1024  # columns a tile should have at least: NumPy's loops cost some ten nanoseconds a row
-FOLDED = 4096  # columns of a tile whose rows are laid side by side
+TILE = 102_400  # elements of a tile at most, 0.8 MB of float64: larger ones leave the caches, smaller ones cost more calls
+FOLDED_TILE = 65_536  # the same where values are worked on column by column
+BUFFER = 1024  # elements of NumPy's own buffers
+LONG = BUFFER  # from this inner length on a channel's values are worked on row by row, below it column by column
+WIDE = BUFFER  # columns a tile should have at least: NumPy's loops cost some ten nanoseconds a row
+FOLDED = 2048  # columns of a tile whose rows are laid side by side
 RUN = 8192  # longest dot product handed to BLAS: above ten thousand OpenBLAS starts threads of its own
 
 
@@ -87,9 +89,9 @@ def views(arrays, layout) -> Views:
     return Views(problems, tuple(shape[a] for a in ordered), tuple(channels.index(a) for a in ordered))
 
 
-def _even(count, size):
-    """How many of `count` things of `size` elements to take at a time: parts of even length, none above a tile."""
-    return -(-count // -(-count // max(1, TILE // size)))
+def _even(count, size, most):
+    """How many of `count` things of `size` elements to take at a time: parts of even length, none above `most` elements."""
+    return -(-count // -(-count // max(1, most // size)))
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,12 @@ class Plan:
     def of(cls, shape) -> "Plan":
         """The cut of an (outer, channels, inner) view; it depends on nothing else, so neither do the results."""
         outer, channels, inner = shape
-        block = _even(channels, outer * inner)
+        most = TILE if inner >= LONG else FOLDED_TILE
+        block = _even(channels, outer * inner, most)
         if inner >= LONG:
-            return cls(_even(outer, block * inner), block, _even(inner, 1), 0)
+            return cls(_even(outer, block * inner, most), block, _even(inner, 1, most), 0)
         block = min(channels, max(block, -(-WIDE // inner)))
-        rows = _even(outer, block * inner)
+        rows = _even(outer, block * inner, most)
         fold = min(rows, max(1, FOLDED // (block * inner))) if block == channels else 1
         return cls(rows // fold * fold, block, inner, fold)
 
@@ -125,50 +128,67 @@ class Plan:
         """The channel ranges."""
         return [slice(at, min(at + self.channels, channels)) for at in range(0, channels, self.channels)]
 
-    def tiles(self, pieces, shape, block):
-        """(piece, index) of each tile of a block; the last rows that fill no fold make a tile of their own."""
+    def tiles(self, pieces, shape):
+        """(piece, rows, inner) of each tile of a block, and how many values a channel has in each.
+
+        The last rows that fill no fold make a tile of their own.
+        """
         outer, _, inner = shape
         whole = outer // self.fold * self.fold if self.fold else outer
         rows = [slice(at, min(at + self.rows, whole)) for at in range(0, whole, self.rows)]
         rows += [slice(whole, outer)] if whole < outer else []
         columns = [slice(at, min(at + self.inner, inner)) for at in range(0, inner, self.inner)]
-        return [(p, (r, block, c)) for p in range(pieces) for r in rows for c in columns]
+        counts = [(r.stop - r.start) * (c.stop - c.start) for r in rows for c in columns]
+        return list(product(range(pieces), rows, columns)), np.array(counts * pieces, np.float64)
 
-    @lru_cache(maxsize=16)  # noqa: B019 - a plan is a value
-    def arithmetic(self, shape):
-        """How to work on a tile of that shape."""
-        if not self.fold:
-            return Rows(shape)
-        return Columns(shape, self.fold if shape[0] % self.fold == 0 else 1)
+
+@lru_cache(maxsize=64)
+def arithmetic(shape, fold):
+    """How to work on tiles (outer, channels, inner) of a plan with that fold."""
+    if not fold:
+        return Rows(shape)
+    return Columns(shape, fold if shape[0] % fold == 0 else 1)
 
 
 class Rows:
-    """Arithmetic on tiles whose inner axis is long: a channel's coefficient is a scalar for a whole row."""
+    """Arithmetic on tiles whose inner axis is long: a channel's coefficient is a scalar for a whole row.
+
+    shape: of a tile here. Sums are taken of a stack of tiles, (stack, *shape), and are (stack, channels).
+    """
+
+    ones = np.ones((RUN, 1))
 
     def __init__(self, shape):
         self.shape = shape
 
     def spread(self, coefficient):
-        """A coefficient a channel, to broadcast against the tile."""
-        return coefficient[:, None]
+        """A coefficient a channel, to broadcast against the tile; one number where there is one channel."""
+        return coefficient[0] if len(coefficient) == 1 else coefficient[:, None]
 
-    def sum(self, tile):
-        """Sum of each channel."""
-        if tile.shape[2] <= RUN:
-            return np.einsum("rci->c", tile)
-        return np.add.reduce(np.add.reduce(tile, axis=2), axis=0)
+    def sum(self, stack):
+        """Sums of each channel."""
+        return sum(self._total(run, self.ones[: run.shape[-1]]) for run in self._runs(stack))
 
-    def dot(self, a, b):
-        """Sum of products of each channel, by BLAS."""
-        left, right = a[:, :, None], b[..., None]
-        if a.shape[2] <= RUN:
-            return np.add.reduce(np.matmul(left, right)[..., 0, 0], axis=0)
-        runs = [slice(at, at + RUN) for at in range(0, a.shape[2], RUN)]
-        return np.add.reduce([np.matmul(left[..., run], right[:, :, run])[..., 0, 0] for run in runs], axis=(0, 1))
+    def dot(self, stack, tile):
+        """Sums of products with a tile."""
+        return sum(self._total(left, right[..., None]) for left, right in zip(self._runs(stack), self._runs(tile)))
+
+    def _runs(self, tiles):
+        """The last axis in two: runs as long as BLAS may have; and what is left over, a run of its own."""
+        whole = self.shape[2] // RUN * RUN
+        if whole:
+            yield tiles[..., :whole].reshape(*tiles.shape[:-1], -1, RUN)
+        if whole < self.shape[2]:
+            yield tiles[..., None, whole:]
+
+    @staticmethod
+    def _total(left, right):
+        """Products of rows with columns by BLAS: (stack, outer, channels, runs, ...), summed by channel."""
+        return np.add.reduce(np.matmul(left[..., None, :], right)[..., 0, 0], axis=(1, 3))
 
 
 class Columns:
-    """Arithmetic on tiles whose inner axis is short: `fold` rows side by side, one coefficient a column."""
+    """The same on tiles whose inner axis is short: `fold` rows side by side, one coefficient a column."""
 
     def __init__(self, shape, fold):
         rows, self.channels, self.inner = shape
@@ -178,10 +198,10 @@ class Columns:
         return np.tile(np.repeat(coefficient, self.inner), self.fold)
 
     def _gather(self, columns):
-        return np.add.reduce(columns.reshape(self.fold, self.channels, self.inner), axis=(0, 2))
+        return np.add.reduce(columns.reshape(-1, self.fold, self.channels, self.inner), axis=(1, 3))
 
-    def sum(self, tile):
-        return self._gather(np.add.reduce(tile, axis=0))
+    def sum(self, stack):
+        return self._gather(np.add.reduce(stack, axis=1))
 
-    def dot(self, a, b):
-        return self._gather(np.einsum("ij,ij->j", a, b))
+    def dot(self, stack, tile):
+        return self._gather(np.einsum("kij,ij->kj", stack, tile))

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from bnconform.conformance.bench.cli import bench
 from bnconform.conformance.bench.drivers import OWN, driver
@@ -23,15 +24,16 @@ def run(*arguments):
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
     pytest.importorskip("matplotlib")
-    paths = folder / "report.json", folder / "picture.png"
+    paths = folder / "report.json", folder / "picture.png", folder / "page.md"
+    paths[2].write_text("# Page\n<!-- run -->\nold\n<!-- end of run -->\nthe rest\n")
     result = run("--implementations", "numpy,numpy-engine", "--shapes", TINY, "--repeats", "2", "--threads", "1",
-                 "--json", str(paths[0]), "--plot", str(paths[1]))
+                 "--json", str(paths[0]), "--plot", str(paths[1]), "--page", str(paths[2]))
     assert result.exit_code == 0, result.output
-    return json.loads(paths[0].read_text()), paths[1].read_bytes(), result.output
+    return json.loads(paths[0].read_text()), paths[1].read_bytes(), result.output, paths[2].read_text()
 
 
 def test_bench_report_has_every_implementation_shape_and_operation(report):
-    found, _, output = report
+    found, _, output, _ = report
     seen = {(row["implementation"], row["problem"], row["operation"]) for row in found["results"]}
     wanted = {(n, p.id, o) for n in ("numpy", "numpy-engine") for p in problems(TINY) for o in OPERATIONS}
     assert seen == wanted
@@ -48,6 +50,19 @@ def test_bench_draws_a_picture(report):
     assert report[1].startswith(b"\x89PNG")
 
 
+def test_bench_page_keeps_what_stands_around_its_marks(report):
+    page = report[3]
+    assert page.startswith("# Page\n<!-- run -->\n") and page.endswith("<!-- end of run -->\nthe rest\n") and "old" not in page
+    assert all(f"**{problem.id}**" in page for problem in problems(TINY))
+
+
+def test_bench_refuses_a_page_without_marks_before_it_measures(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n")
+    result = run("--shapes", "4x3", "--page", str(page))
+    assert result.exit_code == 2 and "has no lines" in result.output and page.read_text() == "# Page\n"
+
+
 def test_bench_ratios_follow_from_times_and_bytes():
     common = {"problem": "p", "operation": "forward", "bytes": 600}
     rows = [{"implementation": "torch", "seconds": 2.0, "turns": [1.0, 2.0, 4.0]} | common]
@@ -58,7 +73,7 @@ def test_bench_ratios_follow_from_times_and_bytes():
     assert (torch["bandwidth_share"], mine["bandwidth_share"]) == (0.3, 0.2)
 
 
-@pytest.mark.parametrize("operation, arrays", [("forward", 2), ("step", 4), ("inference", 2)])
+@pytest.mark.parametrize("operation, arrays", [("forward", 2), ("backward", 3), ("step", 4), ("inference", 2)])
 def test_bench_counts_each_array_once(operation, arrays):
     assert Problem("p", (2, 3, 5), dtype="float16").bytes(operation) == arrays * 30 * 2
 
@@ -99,6 +114,10 @@ def test_bench_driver_runs_each_implementation_in_its_process(name):
         for problem in (Problem("p", (4, 3, 5, 5)), Problem("p", (6, 3)), Problem("p", (4, 3, 5, 5), "last", "bfloat16")):
             process.ask("prepare", copies=2, **vars(problem))
             for operation in OPERATIONS:
+                if name == "numpy-ddof0" and operation == "backward":
+                    with pytest.raises(Refused, match="an adapter has no backward of its own"):
+                        process.ask("time", operation=operation, calls=1)
+                    continue
                 assert len(process.ask("time", operation=operation, calls=2)["seconds"]) == 2
         assert "bytes" in process.ask("memory", operation="step")
     finally:
@@ -134,3 +153,22 @@ def test_bench_times_the_own_implementations_first():
 def test_bench_module_runs_from_the_shell():
     result = subprocess.run([sys.executable, "-m", "bnconform.conformance.bench", "--help"], capture_output=True, text=True, check=True)
     assert "--implementations" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["numpy", "numpy-engine", "torch"])
+def test_bench_backward_alone_is_the_second_half_of_a_step(name):
+    if name not in OWN:
+        pytest.importorskip(name)
+    found = driver(name, "cpu", 1)
+    found.prepare(Problem("p", (4, 3, 5)))
+    whole, half = found.call("step")()[1], found.call("backward")()
+    for one, two in zip(whole, half):
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
+
+
+def test_bench_of_the_reference_compares_every_column():
+    pytest.importorskip("torch")
+    from bnconform.conformance.bench.reference import COLUMNS, compared
+
+    found = compared(Problem("p", (4, 3, 5, 5)), 1, 2)
+    assert found.keys() == COLUMNS.keys() and all(ratio > 0 for row in found.values() for ratio in row)

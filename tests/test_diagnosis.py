@@ -20,16 +20,16 @@ GOLDEN = Golden()
 ANSWERED = [case for case in GOLDEN.cases.values() if not (case.raises or case.law or case.large)]
 
 
-def explained(backend, change=None):
-    """Explanations of a backend on the quick cases; `change(case, outputs)` may falsify what it gave."""
+def explained(backend, change=None, among=lambda case: case.quick, **options):
+    """Explanations of a backend on some cases; `change(case, outputs)` may falsify what it gave."""
     observations, failed = {}, []
     for case in GOLDEN.cases.values():
-        if case.quick:
+        if among(case):
             seen = observations[case.id] = observe(case, backend, GOLDEN.inputs(case))
             if change:
                 change(case, seen.outputs)
             failed += [v for v in judge("it", seen, case, GOLDEN, backend.conventions) if v.status not in ("pass", "unsupported")]
-    return explain("it", failed, observations, GOLDEN, backend.conventions)
+    return explain("it", failed, observations, GOLDEN, backend.conventions, **options)
 
 
 @pytest.mark.parametrize("case", ANSWERED, ids=lambda case: case.id)
@@ -65,13 +65,43 @@ def test_explain_says_what_was_got_and_expected():
     assert "[BN-3.3]" in found.text and found.score_before > 5 and found.score_after <= 1
 
 
-def test_explain_of_noise_is_unexplained():
-    def noise(case, outputs):
-        for name in outputs:
-            if name.endswith(".y"):
-                outputs[name] = outputs[name] + (np.arange(outputs[name].size).reshape(outputs[name].shape) % 7).astype(outputs[name].dtype)
+def noise(case, outputs):
+    for name in outputs:
+        if name.endswith(".y"):
+            outputs[name] = outputs[name] + (np.arange(outputs[name].size).reshape(outputs[name].shape) % 7).astype(outputs[name].dtype)
 
-    assert [e.name for e in explained(NumpyReference, noise)] == ["unexplained"]
+
+def test_explain_of_a_layer_that_cannot_be_built_is_unexplained():
+    class NotHere(NumpyReference):
+        def __init__(self, *given):
+            raise RuntimeError("no device")
+
+    (found,) = explained(NotHere)
+    assert found.name == "unexplained" and "were tried" in found.text
+
+
+def test_explain_of_noise_is_unexplained():
+    (found,) = explained(NumpyReference, noise)
+    assert found.name == "unexplained" and "mistakes and pairs of mistakes were tried)" in found.text
+
+
+def test_explain_ends_with_its_budget_and_says_so():
+    (found,) = explained(NumpyReference, noise, budget=0.0)
+    assert found.name == "unexplained" and "then the budget of 0 s was used up" in found.text
+
+
+def test_explain_does_not_name_a_rounding_that_leaves_the_failed_outputs_alone():
+    """A few values of dx are wrong by some half roundings: that y was rounded would not change them."""
+
+    def nudged(case, outputs):
+        for name in outputs:
+            if name.endswith(".dx"):
+                wrong = outputs[name].astype(np.float64)
+                wrong.reshape(-1)[::40] += 2.0**-7 * np.abs(wrong).max()
+                outputs[name] = wrong.astype(outputs[name].dtype)
+
+    (found,) = explained(NumpyReference, nudged, lambda case: case.id.startswith("dtypes/bfloat16-mixed"))
+    assert found.text.startswith("dx passes through bfloat16"), found
 
 
 def test_confusion_table_names_most_and_none_wrongly():

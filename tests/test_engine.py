@@ -9,7 +9,7 @@ from bnconform import engine
 from bnconform.bounds import Allowance, Numerics, StateAllowance, batch_allowance
 from bnconform.dtypes import dtype
 from bnconform.step_bounds import step_allowances
-from bnconform.sweep import KAPPA
+from bnconform.sweep import KAPPA, SPARE
 from bnconform.tiles import Plan, views
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -122,6 +122,23 @@ def test_engine_result_does_not_depend_on_threads(shape, axes):
             assert all(np.array_equal(a, b) for a, b in zip(one, two))
 
 
+@pytest.mark.parametrize("name", ["float64", "float32"])
+def test_engine_result_is_its_own_though_buffers_are_used_again(name):
+    x, dy, gamma, beta = problem((6, 5, 40, 33), (1,), 6, name=name)
+    common = {"eps": 1e-3, "channel_axes": 1, "out_dtype": name, "threads": 2}
+    first = [a for part in engine.train_step(dy, x, gamma, beta, **common) for a in part]
+    kept = [a.copy() for a in first]
+    assert SPARE and not any(np.shares_memory(a, buffer) for a in first for buffer in SPARE)
+    engine.train_step(x, dy, beta, gamma, **common)
+    assert all(np.array_equal(a, b) for a, b in zip(first, kept))
+
+
+def test_engine_leaves_numpys_settings_alone():
+    before = np.getbufsize(), np.geterr()
+    engine.train_forward(np.full((4, 3), np.inf), eps=1e-3, channel_axes=1, threads=1)
+    assert (np.getbufsize(), np.geterr()) == before
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["x", "dy", "running_mean", "running_var"])
 def test_engine_is_not_finite_where_the_definition_is_not(where, value):
@@ -181,16 +198,22 @@ def test_engine_with_a_mask_is_the_definition():
     assert all(np.array_equal(a, b) for a, b in zip(wanted, got))
 
 
-@pytest.mark.parametrize("shape, axes", [((32, 64, 56, 56), 1), ((32, 56, 56, 64), 3), ((100352, 64), 1), ((25088, 256), 1)])
-def test_engine_needs_a_tenth_of_the_input_beyond_its_outputs(shape, axes):
+BIG = [((32, 64, 56, 56), 1), ((32, 56, 56, 64), 3), ((100352, 64), 1), ((25088, 256), 1), ((2, 3, 1 << 20), 1), ((32, 200704), 1)]
+
+
+@pytest.mark.parametrize("shape, axes", BIG)
+def test_engine_needs_a_tenth_of_its_inputs_beyond_its_outputs(shape, axes):
     x = np.ones(shape, np.float32)
     x[0] = 3.0
+    ones = np.ones(shape[axes])
     common = {"eps": 1e-3, "channel_axes": axes, "out_dtype": "float32", "threads": 2}
     for call, inputs in (
-        (lambda: engine.train_forward(x, **common), 1),
-        (lambda: engine.train_backward(x, x, **common), 1),
-        (lambda: engine.train_step(x, x, **common), 2),
+        (lambda: engine.train_forward(x, ones, ones, **common), 1),
+        (lambda: engine.train_backward(x, x, ones, **common), 2),
+        (lambda: engine.train_step(x, x, ones, ones, **common), 2),
+        (lambda: (engine.inference_forward(x, ones, ones, running_mean=ones, running_var=ones, **common),), 1),
     ):
+        SPARE.clear()
         tracemalloc.start()
         result = call()
         peak = tracemalloc.get_traced_memory()[1]
@@ -211,7 +234,8 @@ def test_views_are_no_copies(shape, axes):
 def test_plan_covers_everything_once_in_tiles_of_bounded_size(shape):
     plan, seen = Plan.of(shape), np.zeros(shape, np.uint8)
     for block in plan.blocks(shape[1]):
-        for _, index in plan.tiles(1, shape, block):
-            seen[index] += 1
-            assert seen[index].size <= plan.size
+        for (_, rows, columns), count in zip(*plan.tiles(1, shape)):
+            seen[rows, block, columns] += 1
+            size = seen[rows, block, columns].size
+            assert size <= plan.size and size == count * (block.stop - block.start)
     assert np.all(seen == 1)

@@ -1,12 +1,15 @@
 """Identify finds what an implementation does without reading what it declares."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from bnconform.backends import registry
 from bnconform.backends.numpy_ import NumpyReference, NumpyReferenceDdof0
 from bnconform.conformance.identify import identify
 from bnconform.conformance.identify.cli import identify as command
+from bnconform.conformance.identify.defaults import defaults
+from bnconform.conformance.identify.probe import Box
 from bnconform.conformance.mutants import mutants
 from click.testing import CliRunner
 
@@ -47,6 +50,34 @@ def test_identify_agrees_with_the_reference(backend, ddof):
 def test_identify_finds_what_a_mutant_does(name, property, finding):
     row = found(mutants()[name].backend)[property]
     assert (row.finding, row.agrees) == (finding, False), row
+
+
+class Told(NumpyReference):
+    """It declares defaults and has none: what it is not told, it takes from the configuration."""
+
+    conventions = replace(NumpyReference.conventions, default_eps=1e-3, default_decay=0.9)
+
+
+class Untold(Told):
+    """It has defaults, and not all of those that it declares."""
+
+    def __init__(self, config, *given):
+        super().__init__(replace(config, eps=1e-3, decay=0.99) if config.defaults else config, *given)
+
+
+@pytest.mark.parametrize(
+    "backend, property, finding, agrees",
+    [
+        (Told, "default eps", "none found", False),
+        (Told, "default decay", "none found", False),
+        (Untold, "default eps", "0.001", True),
+        (Untold, "default decay", "0.99", False),
+        (NumpyReference, "default eps", "not probed", None),
+    ],
+)
+def test_identify_probes_defaults(backend, property, finding, agrees):
+    (row,) = [row for row in defaults(Box(backend), backend.conventions) if row.property == property]
+    assert (row.finding, row.agrees) == (finding, agrees), row
 
 
 def test_identify_command_writes_rows_and_succeeds(tmp_path):

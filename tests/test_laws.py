@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bnconform.backends.numpy_ import NumpyReference
-from bnconform.conformance.cases.laws import laws
+from bnconform.conformance.cases.laws import folded, laws
 from bnconform.conformance.compare import judge
 from bnconform.conformance.golden import Golden
-from bnconform.conformance.laws import LAWS
+from bnconform.conformance.laws import preceding
 from bnconform.conformance.observe import observe
 
-DRAFTS = {draft.case.id: draft for draft in laws()}
+DRAFTS = {draft.case.id: draft for family in (laws, folded) for draft in family()}
 
 
 class Drawn:
@@ -96,6 +96,24 @@ class OtherDdof(NumpyReference):
         return out
 
 
+class EpsOutside(NumpyReference):
+    """Inference divides by sqrt(var) + eps."""
+
+    def infer(self, x, dy):
+        inverse = 1 / (np.sqrt(self.statistics["running_var"]) + self.config.eps)
+        wide = lambda v: np.reshape(v, [-1 if axis == 1 else 1 for axis in range(x.ndim)])
+        y = (x - wide(self.statistics["running_mean"])) * wide(self.gamma * inverse) + wide(self.beta)
+        return {"y": y.astype(x.dtype)}
+
+
+class FoldsNoBias(NumpyReference):
+    """Its folded layer forgets the bias of the layer before."""
+
+    @classmethod
+    def fold(cls, config, weight, bias, *state, **options):
+        return super().fold(config, weight, None, *state, **options)
+
+
 BROKEN = {
     "shift": HalfMean,
     "scale": UnitsOfEps,
@@ -105,9 +123,28 @@ BROKEN = {
     "sums": NoMeanTerm,
     "modes": OtherDdof,
 }
+FOLDED = [case_id for case_id in DRAFTS if "folding" in case_id]
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("case_id", FOLDED)
+def test_folding_is_broken_by_a_layer_that_infers_or_folds_otherwise(case_id):
+    wrong = FoldsNoBias if "own" in case_id else EpsOutside
+    assert verdicts(case_id, wrong)["1.y" if "own" in case_id else "0.y"].score > 5
+
+
+@pytest.mark.parametrize("transposed, groups", [(False, 1), (False, 2), (True, 1), (True, 2)])
+def test_layer_before_bn_is_the_one_that_torch_has(transposed, groups):
+    functional = pytest.importorskip("torch.nn.functional")
+    from torch import tensor
+
+    rng = np.random.default_rng(1)
+    x, weight = rng.standard_normal((2, 4, 5, 6)), rng.standard_normal((4, 3, 3, 2) if transposed else (6, 4 // groups, 3, 2))
+    layer = functional.conv_transpose2d if transposed else functional.conv2d
+    expected = layer(tensor(x), tensor(weight), groups=groups).numpy()
+    np.testing.assert_allclose(preceding(x, weight, int(transposed), groups), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("law", BROKEN)
 @pytest.mark.parametrize("size", ["dense", "nchw"])
 def test_law_is_broken_by_a_layer_that_is_wrong_in_its_way(law, size):
     found = verdicts(f"laws/{law}-{size}", BROKEN[law])

@@ -44,3 +44,45 @@ def test_missing_framework_is_shown_and_never_a_pass(tmp_path, monkeypatch):
     assert "torch is not installed" in done.stdout and done.returncode == 1
     done, _ = judge(tmp_path, "numpy", "-k", "shapes/two")
     assert done.returncode == 0
+
+
+RESTLESS = """
+from dataclasses import replace
+import numpy as np
+from bnconform.backends.contract import WIDENED
+from bnconform.backends.numpy_ import NumpyReference
+
+class Restless(NumpyReference):
+    '''Every other training step has one bit of y otherwise: right each time, and never the same.'''
+    conventions = replace(NumpyReference.conventions, compute=WIDENED)
+    steps = 0
+    settings = staticmethod(lambda device: {"mood": device})
+
+    def train(self, x, dy):
+        out, Restless.steps = super().train(x, dy), Restless.steps + 1
+        if Restless.steps % 2:
+            out["y"].flat[-1:] = np.nextafter(out["y"].flat[-1:], out["y"].dtype.type(9))
+        return out
+"""
+
+
+def test_backend_that_does_not_repeat_itself_is_reported(tmp_path):
+    (tmp_path / "restless.py").write_text(RESTLESS)
+    done, report = judge(tmp_path, "restless:Restless", "numpy", "-k", "shapes/dense", "-k", "shapes/nchw", "-k", "mode/alternating")
+    restless, numpy = report["implementations"]
+    differing = ["shapes/dense 0.y", *(f"mode/alternating {step}.y" for step in (0, 2, 5))]
+    assert restless["repeatable"] == {"cases": 2, "differing": differing}
+    assert numpy["repeatable"] == {"cases": 2, "differing": []}
+    assert restless["settings"] == {"mood": "cpu"} and "mood: cpu" in (tmp_path / "report.html").read_text()
+    assert done.returncode == 0 and "not repeatable restless:Restless" in done.stdout
+
+
+def test_without_a_gpu_each_implementation_says_so_and_nothing_passes(tmp_path):
+    names = [entry.name for entry in REQUIRED if not entry.missing()]
+    done, report = judge(tmp_path, *names, "--device", "gpu", "-k", "shapes/two")
+    if "torch" in names and pytest.importorskip("torch").cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    for item in report["implementations"]:
+        assert item["summary"]["verdict"] == "no such device" and "no GPU here" in item["problem"] and item["summary"]["pass"] == 0
+    assert {row["status"] for row in report["results"]} == {"unsupported"}

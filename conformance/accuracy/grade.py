@@ -99,7 +99,7 @@ def figure(verdicts, *implementations: str) -> str:
     for name, output, decade, _, error in _measured(verdicts):
         if output in DRAWN and error is not None and (not implementations or name in implementations):
             worst[output, name][decade] = max(worst[output, name][decade], error)
-    picture, axes = pyplot.subplots(1, len(DRAWN), figsize=(12, 3.6), layout="constrained")
+    picture, axes = pyplot.subplots(1, len(DRAWN), figsize=(12, 4.4), layout="constrained")
     for axis, output in zip(axes, DRAWN):
         curve = allowance_curve(output)
         axis.plot([10.0**d for d in curve], list(curve.values()), color="black", label="allowance, two-pass float32")
@@ -108,7 +108,7 @@ def figure(verdicts, *implementations: str) -> str:
             if drawn == output:
                 axis.plot([10.0**d for d in finite], list(finite.values()), ".--", label=name)
         axis.set(xscale="log", yscale="log", xlabel="mean / standard deviation", ylabel=f"largest error of {output}")
-    axes[0].legend(fontsize=7)
+    picture.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     text = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "bnconform"}):  # the same figure gives the same text
         picture.savefig(text, format="svg", metadata={"Date": None})

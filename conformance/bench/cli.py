@@ -11,7 +11,7 @@ from rich.console import Console
 from .machine import CopyBandwidth, DeviceBandwidth, describe
 from .measure import complete, installed, measure, start
 from .problems import SETS, problems
-from .report import machine_lines, plot, tables
+from .report import around, fill, machine_lines, plot, tables
 
 SCHEMA = "bnconform.bench/1"
 
@@ -25,18 +25,24 @@ SCHEMA = "bnconform.bench/1"
 @click.option("--threads", default=os.cpu_count(), show_default="all cores", type=click.IntRange(1))
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the whole report here.")
 @click.option("--plot", "plot_path", type=click.Path(dir_okay=False, path_type=Path), help="Draw it here (.png, .svg; needs matplotlib).")
-def bench(implementations, shapes, repeats, quick, device, threads, json_path, plot_path):
+@click.option(
+    "--page", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the tables into this page, between its marks."
+)
+def bench(implementations, shapes, repeats, quick, device, threads, json_path, plot_path, page):
     """Time and memory of the reference and every installed implementation.
 
     The implementations take turns; the median of the rounds counts. Times are of a framework's own layer on its own
     tensors. A share of the copy bandwidth is the bytes that must move (each array read or written once), over the
     time, over what copying a large array on this machine reaches.
     """
-    console, errors = Console(), Console(stderr=True)
+    console, errors = Console(emoji=False), Console(stderr=True, emoji=False)
+    console.width = max(console.width, 100)  # a table's; a narrower terminal wraps it
     if quick:
         shapes, repeats = ("quick" if shapes == "default" else shapes), min(repeats, 3)
     try:
         wanted = problems(shapes)
+        if page:
+            around(page)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if plot_path and find_spec("matplotlib") is None:
@@ -59,7 +65,13 @@ def bench(implementations, shapes, repeats, quick, device, threads, json_path, p
     results = complete(results, machine["copy_bytes_per_second"])
     report = {"schema": SCHEMA, "device": device, "repeats": repeats, "machine": machine, "implementations": versions}
     report |= {"left_out": {name: str(error) for name, error in refused.items()}, "results": results, "suite": {}}
-    _show(console, report, json_path, plot_path)
+    _show(console, report)
+    if json_path:
+        json_path.write_text(json.dumps(report, indent=1) + "\n")
+    if plot_path:
+        plot(report, plot_path)
+    if page:
+        fill(report, page)
 
 
 def _check(refused, processes, explicit):
@@ -70,7 +82,7 @@ def _check(refused, processes, explicit):
         raise click.UsageError("\n".join(map(str, reasons)) or "no implementation to time")
 
 
-def _show(console, report, json_path, plot_path):
+def _show(console, report):
     for line in machine_lines(report["machine"]):
         console.print(line, highlight=False)
     for table in tables(report):
@@ -78,7 +90,3 @@ def _show(console, report, json_path, plot_path):
     for row in report["results"]:
         if "error" in row:
             console.print(f"{row['problem']} {row.get('operation', '')}: {row['error']}", style="yellow", markup=False)
-    if json_path:
-        json_path.write_text(json.dumps(report, indent=1) + "\n")
-    if plot_path:
-        plot(report, plot_path)

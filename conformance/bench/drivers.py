@@ -1,9 +1,11 @@
-"""One small class an implementation: a layer on tensors that stay where they are, and the three operations on them.
+"""One small class an implementation: a layer on tensors that stay where they are, and the four operations on them.
 
-`forward` is a training step without gradients, `step` one with dx, dgamma and dbeta, `inference` uses the running
-statistics. Nothing is converted inside what is timed, and nothing is returned before the device has finished.
+`forward` is a training step without gradients, `step` one with dx, dgamma and dbeta, `backward` the second half of a step
+alone, `inference` uses the running statistics. Nothing is converted inside what is timed, and nothing is returned before
+the device has finished.
 """
 
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -48,11 +50,25 @@ class Driver:
         self.common = {"eps": EPS, "channel_axes": self.problem.channel_axis}
         self.state = {"running_mean": np.zeros(self.problem.channels), "running_var": np.ones(self.problem.channels)}
 
+    def call(self, operation):
+        """The operation on the next set of inputs, ready to be called; what a backward starts from is there already."""
+        self.turn = (self.turn + 1) % len(self.sets)
+        inputs = self.sets[self.turn]
+        if operation == "backward":
+            kept = self.keep(*inputs)
+            self.wait(kept)
+            return partial(self.backward, kept, *inputs)
+        return partial(getattr(self, operation), *inputs)
+
+    def keep(self, x, dy):
+        """What a forward leaves for the backward."""
+        return self.forward(x, dy)
+
     def timed(self, operation):
         """Seconds of one call."""
-        self.turn = (self.turn + 1) % len(self.sets)
+        call = self.call(operation)
         began = perf_counter()
-        self.wait(getattr(self, operation)(*self.sets[self.turn]))
+        self.wait(call())
         return perf_counter() - began
 
     def wait(self, result):
@@ -70,10 +86,14 @@ class Readable(Driver):
 
         return bnconform.train_forward(x, self.gamma, self.beta, **self.common)
 
-    def step(self, x, dy):
+    def backward(self, kept, x, dy):
         import bnconform
 
-        return self.forward(x, dy), bnconform.train_backward(dy, x, self.gamma, **self.common)
+        return bnconform.train_backward(dy, x, self.gamma, **self.common)
+
+    def step(self, x, dy):
+        kept = self.forward(x, dy)
+        return kept, self.backward(kept, x, dy)
 
     def inference(self, x, dy):
         import bnconform
@@ -93,11 +113,14 @@ class Engine(Driver):
 
         return engine.train_forward(x, self.gamma, self.beta, **self.common)
 
-    def step(self, x, dy):
+    def backward(self, kept, x, dy):
         from bnconform import engine
 
-        saved = self.forward(x, dy)
-        return saved, engine.train_backward(dy, x, self.gamma, saved=saved, **self.common)
+        return engine.train_backward(dy, x, self.gamma, saved=kept, **self.common)
+
+    def step(self, x, dy):
+        kept = self.forward(x, dy)
+        return kept, self.backward(kept, x, dy)
 
     def inference(self, x, dy):
         from bnconform import engine
@@ -135,6 +158,9 @@ class Adapter(Driver):
     def forward(self, x, dy):
         return self.layer.train(x, None)
 
+    def keep(self, x, dy):
+        raise Unsupported("an adapter has no backward of its own")
+
     def step(self, x, dy):
         return self.layer.train(x, dy)
 
@@ -153,7 +179,7 @@ def driver(name, device, threads) -> Driver:
     found.load()
     from . import frameworks  # after the environment that the implementation needs has been set
 
-    classes = {"torch_": frameworks.Torch, "keras_": frameworks.Keras, "flax_linen": frameworks.Jax, "flax_nnx": frameworks.Jax}
+    classes = {"torch_": frameworks.Torch, "keras_": frameworks.keras_driver, "flax_linen": frameworks.Jax, "flax_nnx": frameworks.Jax}
     if name == "torch-functional":
         return frameworks.TorchFunctional(found.target, device, threads)
     cls = classes.get(found.target.split(":")[0].removeprefix("bnconform.backends."))

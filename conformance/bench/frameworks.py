@@ -38,9 +38,15 @@ class Torch(Driver):
         with self.torch.no_grad():
             return self.layer.train()(x)
 
+    def keep(self, x, dy):
+        return self.layer.train()(x)
+
+    def backward(self, y, x, dy):
+        return self.torch.autograd.grad(y, [x, self.layer.weight, self.layer.bias], dy.detach())
+
     def step(self, x, dy):
-        y = self.layer.train()(x)
-        return y, self.torch.autograd.grad(y, [x, self.layer.weight, self.layer.bias], dy.detach())
+        y = self.keep(x, dy)
+        return y, self.backward(y, x, dy)
 
     def inference(self, x, dy):
         with self.torch.no_grad():
@@ -49,10 +55,10 @@ class Torch(Driver):
     def timed(self, operation):
         if self.device.type == "cpu":
             return super().timed(operation)
-        self.turn = (self.turn + 1) % len(self.sets)
+        call = self.call(operation)
         begin, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
-        getattr(self, operation)(*self.sets[self.turn])
+        call()
         end.record()
         end.synchronize()
         return begin.elapsed_time(end) / 1e3
@@ -88,6 +94,26 @@ class TorchFunctional(Torch):
         self.layer = Functional()
 
 
+def _differentiated(jax, function):
+    """Of function(state, parameters, x) -> (y, new state), compiled: a step with gradients, its first half and its second.
+
+    What goes from one half to the other is what JAX keeps for the pull-back.
+    """
+
+    def keep(state, *primals):
+        return jax.vjp(lambda *primals: function(state, *primals), *primals, has_aux=True)
+
+    def backward(kept, dy):
+        y, pull, _ = kept
+        return pull(dy.astype(y.dtype))
+
+    def step(*primals_and_dy):
+        kept = keep(*primals_and_dy[:-1])
+        return kept[0], kept[2], backward(kept, primals_and_dy[-1])
+
+    return jax.jit(step), jax.jit(keep), jax.jit(backward)
+
+
 class Jax(Driver):
     """Flax: the adapter's pure function, compiled by `jax.jit`, with gradients by `jax.vjp`."""
 
@@ -97,7 +123,7 @@ class Jax(Driver):
         from bnconform.backends.registry import resolve
 
         self.jax, self.backend, self.device = jax, resolve(target), jax_.place(device)
-        self.call = jax_.Call
+        self.pure = jax_.Call
 
     def version(self):
         return self.backend.version()
@@ -111,21 +137,23 @@ class Jax(Driver):
         zero, one = np.zeros(self.problem.channels, width), np.ones(self.problem.channels, width)
         self.statistics = {"running_mean": self.place(zero), "running_var": self.place(one)}
         axes = (self.problem.channel_axis,)
-        apply = {mode: self.call(self.backend, axes, mode) for mode in (True, False)}
+        apply = {mode: self.pure(self.backend, axes, mode) for mode in (True, False)}
         run = lambda mode, p, s, x: apply[mode]((EPS, DECAY), p, s, x, None)
         self._forward, self._inference = (self.jax.jit(lambda p, s, x, mode=mode: run(mode, p, s, x)) for mode in (True, False))
 
-        def step(p, s, x, dy):
-            y, pull, changed = self.jax.vjp(lambda p, x: run(True, p, s, x), p, x, has_aux=True)
-            return y, changed, pull(dy.astype(y.dtype))
-
-        self._step = self.jax.jit(step)
+        self._step, self._keep, self._backward = _differentiated(self.jax, lambda s, p, x: run(True, p, s, x))
 
     def forward(self, x, dy):
         return self._forward(self.parameters, self.statistics, x)
 
+    def keep(self, x, dy):
+        return self._keep(self.statistics, self.parameters, x)
+
+    def backward(self, kept, x, dy):
+        return self._backward(kept, dy)
+
     def step(self, x, dy):
-        return self._step(self.parameters, self.statistics, x, dy)
+        return self._step(self.statistics, self.parameters, x, dy)
 
     def inference(self, x, dy):
         return self._inference(self.parameters, self.statistics, x)
@@ -139,18 +167,15 @@ class Jax(Driver):
 
 
 class Keras(Driver):
-    """`keras.layers.BatchNormalization` on the engine that KERAS_BACKEND names; on TensorFlow inside `tf.function`."""
+    """`keras.layers.BatchNormalization` on the engine that KERAS_BACKEND names; a class for each below."""
 
     def __init__(self, target, device, threads):
         import keras
         from bnconform.backends import keras_
 
         self.keras, self.engine, self.backend = keras, keras_.engine, keras_.KerasLayer
-        self.name, self.scope, self.at = keras.backend.backend(), f"{device}:0", keras_.engine.place(device)
-        if self.name == "tensorflow" and device == "gpu":
-            raise Unsupported("TensorFlow gives no way to wait for a device without copying the result")
-        if self.name == "torch":
-            importlib.import_module("torch").set_num_threads(threads)
+        self.framework = importlib.import_module(keras.backend.backend())
+        self.scope, self.at = f"{device}:0", keras_.engine.place(device)
 
     def version(self):
         return self.backend.version()
@@ -163,9 +188,12 @@ class Keras(Driver):
         with self.keras.device(self.scope):
             self.layer = self.keras.layers.BatchNormalization(self.problem.channel_axis, DECAY, EPS, dtype=policy)
             self.layer.build(self.problem.memory_shape)
-        self.run = lambda x, training, dy: self.engine.step(self.layer, x, None, training, dy)
-        if self.name == "tensorflow":
-            self.run = importlib.import_module("tensorflow").function(self.run)
+
+    def variables(self):
+        return [variable.value for variable in self.layer.trainable_variables]
+
+    def run(self, x, training, dy):
+        return self.engine.step(self.layer, x, None, training, dy)
 
     def forward(self, x, dy):
         return self.run(x, True, None)
@@ -176,8 +204,66 @@ class Keras(Driver):
     def inference(self, x, dy):
         return self.run(x, False, None)
 
+
+class KerasTorch(Keras):
+    def __init__(self, target, device, threads):
+        super().__init__(target, device, threads)
+        self.framework.set_num_threads(threads)
+
+    def keep(self, x, dy):
+        return self.layer(x.requires_grad_(), training=True)
+
+    def backward(self, y, x, dy):
+        return self.framework.autograd.grad(y, [x, *self.variables()], dy)
+
     def wait(self, result):
-        if self.name == "jax":
-            importlib.import_module("jax").block_until_ready(result)
-        elif self.name == "torch" and self.scope.startswith("gpu"):
-            importlib.import_module("torch").cuda.synchronize()
+        if self.scope.startswith("gpu"):
+            self.framework.cuda.synchronize()
+
+
+class KerasJax(Keras):
+    def build(self):
+        super().build()
+        layer = self.layer
+        stateless = lambda state, parameters, x: layer.stateless_call(parameters, state, x, training=True)
+        _, self._keep, self._backward = _differentiated(self.framework, stateless)
+
+    def keep(self, x, dy):
+        return self._keep([variable.value for variable in self.layer.non_trainable_variables], self.variables(), x)
+
+    def backward(self, kept, x, dy):
+        return self._backward(kept, dy)
+
+    def wait(self, result):
+        self.framework.block_until_ready(result)
+
+
+class KerasTensorflow(Keras):
+    """Inside `tf.function`; a backward alone is that of the compiled forward, which TensorFlow compiles as well."""
+
+    def __init__(self, target, device, threads):
+        super().__init__(target, device, threads)
+        if device == "gpu":
+            raise Unsupported("TensorFlow gives no way to wait for a device without copying the result")
+
+    def build(self):
+        super().build()
+        self.run = self.framework.function(super().run)
+        self.compiled = self.framework.function(lambda x: self.layer(x, training=True))
+
+    def keep(self, x, dy):
+        with self.framework.GradientTape() as tape:
+            tape.watch(x)
+            return self.compiled(x), tape
+
+    def backward(self, kept, x, dy):
+        y, tape = kept
+        return tape.gradient(y, [x, *self.variables()], dy)
+
+
+def keras_driver(target, device, threads):
+    """The Keras driver of the engine in use."""
+    import keras
+
+    classes = {"torch": KerasTorch, "jax": KerasJax, "tensorflow": KerasTensorflow}
+    return classes[keras.backend.backend()](target, device, threads)

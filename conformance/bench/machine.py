@@ -48,7 +48,7 @@ def describe(threads, device):
         "memory_bytes": _memory(),
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
-        "load_average_before": load[0],
+        "load_average_before": load[0] if load[0] is None else round(load[0], 1),
         "versions": _versions(),
     }
     return found | ({"gpu": _gpu()} if device == "gpu" else {})

@@ -10,8 +10,8 @@ from math import prod
 
 BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
-# arrays of x's size that an operation must read or write once: x and y, or x, dy, y and dx
-TRAFFIC = {"forward": 2, "step": 4, "inference": 2}
+# arrays of x's size that an operation must read or write once: x and y; x, dy and dx; or x, dy, y and dx
+TRAFFIC = {"forward": 2, "backward": 3, "step": 4, "inference": 2}
 OPERATIONS = tuple(TRAFFIC)
 
 RESNET50 = {"conv1": (64, 112), "conv2": (64, 56), "conv2x": (256, 56), "conv3": (128, 28), "conv3x": (512, 28)}

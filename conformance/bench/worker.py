@@ -60,7 +60,8 @@ class Worker:
             self.driver.peak()
             self.driver.timed(operation)
             return {"bytes": self.driver.peak()}
-        return {"bytes": resident_growth(lambda: self.driver.timed(operation))}
+        call = self.driver.call(operation)
+        return {"bytes": resident_growth(lambda: self.driver.wait(call()))}
 
 
 def main():

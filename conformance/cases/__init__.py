@@ -4,14 +4,18 @@ The modules here *draft* cases (records plus input tensors); `freeze` adds the o
 golden files. A run reads only the golden files.
 """
 
+from dataclasses import replace
+
 
 def drafts():
     """All drafts of the suite, family by family."""
     from . import extensions, extremes, large, laws, layouts, statistics, values
+    from .quick import QUICK
 
     for module in (layouts, statistics, values, extremes, extensions, large, laws):
         for family in module.FAMILIES:
-            yield from family()
+            for made in family():
+                yield replace(made, case=replace(made.case, quick=made.case.id in QUICK))
 
 
 def large_draft(id):

@@ -94,7 +94,6 @@ def draft(
     running=((0.25, -0.5, 1.0), (0.75, 1.5, 2.5)),
     steps=None,
     raises=None,
-    quick=False,
     only=None,
     **values,
 ):
@@ -136,7 +135,6 @@ def draft(
         has_state=running is not None,
         steps=tuple(records),
         raises=raises,
-        quick=quick,
     )
     return Draft(case, tensors)
 

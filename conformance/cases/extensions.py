@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from .bits import bell
-from .draft import Draft, as_dtype, draft, step
+from .draft import STATE_OUTPUTS, Draft, as_dtype, draft, step
 
 NCHW, NHWC, DENSE = (4, 3, 4, 5), (4, 4, 5, 3), (12, 5)
 
@@ -26,9 +26,47 @@ def masks():
             shape=shape,
             axes=axes,
             steps=[step(mask=kind, edit=lambda x: x), step("infer")],
-            quick=tag in ("dense", "nhwc", "element", "sample"),
             mean=3.0,
         )
+
+
+    yield draft(
+        "masks/one-channel",
+        "C = 1: an axis of size 1 that is no reduced one",
+        "BN-6.1 BN-6.2",
+        shape=(4, 5, 1),
+        axes=2,
+        steps=[step(mask="position"), step("infer")],
+        mean=3.0,
+    )
+    yield draft(
+        "masks/float64",
+        "the number of marked values is exact: what keeps a division by zero away shows in float64",
+        "BN-6.1 BN-6.2",
+        shape=DENSE,
+        x="float64",
+        steps=[step(mask="position"), step("infer")],
+        mean=1000.0,
+    )
+    for tag, shape, axes, kind, says, edit in [
+        ("nothing-left", NHWC, 3, "position", "no value is marked: the state stays as it was", lambda mask: mask & False),
+        ("channel-left-out", DENSE, 1, "element", "no value of the last channel is marked: its state stays", _without_last),
+    ]:
+        base = draft(
+            f"masks/{tag}",
+            says,
+            "BN-6.1 BN-7.2 BN-3.5",
+            shape=shape,
+            axes=axes,
+            steps=[step(mask=kind, dy=None), step(mask=kind, dy=None), step("infer", dy=None)],
+            mean=3.0,
+            only=STATE_OUTPUTS,
+        )
+        yield Draft(base.case, base.tensors | {"1.mask": edit(base.tensors["1.mask"])})
+
+
+def _without_last(mask):
+    return mask & (np.arange(mask.shape[1]) < mask.shape[1] - 1)
 
 
 def synchronized():
@@ -49,7 +87,6 @@ def synchronized():
             shape=shape,
             axes=axes,
             steps=[step(edit=drift, sizes=list(sizes)), step("infer")],
-            quick=tag in ("unequal", "with-empty"),
         )
 
 
@@ -61,7 +98,6 @@ def renorm():
             "BN-6.4",
             shape=NCHW,
             steps=[step("renorm", r_max=limits[0], d_max=limits[1]), step("infer")],
-            quick=tag in ("clipped", "open"),
         )
 
 
@@ -80,9 +116,11 @@ def folding():
     for tag, shape, out_axis, groups, says in FOLDS:
         for bias in (True, False):
             yield _fold_case(f"folding/{tag}" + ("" if bias else "-no-bias"), says, shape, out_axis, groups, bias)
+        if tag in ("linear", "conv"):
+            yield _fold_case(f"folding/{tag}-no-affine", f"{says}; BN without gamma and beta", shape, out_axis, groups, True, gamma=None, beta=None)
 
 
-def _fold_case(id, says, shape, out_axis, groups, bias):
+def _fold_case(id, says, shape, out_axis, groups, bias, **affine):
     outputs = shape[out_axis] * groups
     base = draft(
         id,
@@ -91,7 +129,7 @@ def _fold_case(id, says, shape, out_axis, groups, bias):
         shape=(1, outputs),
         eps=0.25,
         steps=[{"mode": "fold", "n": None, "dy": None, "memory": "contiguous", "edit": None, "options": {"out_axis": out_axis, "groups": groups}}],
-        quick=id in ("folding/conv", "folding/conv-transposed-grouped"),
+        **affine,
     )
     tensors = {name: value for name, value in base.tensors.items() if name != "0.x"}
     tensors["0.weight"] = as_dtype(bell(f"{id}|weight", shape), "float32")
@@ -107,7 +145,7 @@ def errors():
     """What is out of the domain must raise; each case breaks one thing of an ordinary one."""
 
     def broken(name, says, clause, *, tensors=None, steps=None, **config):
-        base = draft(f"errors/{name}", says, f"{clause} BN-8.1", shape=DENSE, raises=clause, quick=True, steps=steps or [step()])
+        base = draft(f"errors/{name}", says, f"{clause} BN-8.1", shape=DENSE, raises=clause, steps=steps or [step()])
         changed = {key: edit(base.tensors[key]) for key, edit in (tensors or {}).items()}
         return Draft(replace(base.case, **config), base.tensors | changed)
 
@@ -126,7 +164,7 @@ def errors():
     yield broken("population-small", "a batch of one value has no unbiased variance", "BN-3.4", steps=[small])
     fold = _fold_case("errors/fold-length", "seven statistics for three outputs", (3, 7), 1, 1, True)
     weight = {"0.weight": np.ascontiguousarray(fold.tensors["0.weight"].T)}
-    yield Draft(replace(fold.case, clauses=("BN-4.3", "BN-8.1"), raises="BN-4.3", quick=True), fold.tensors | weight)
+    yield Draft(replace(fold.case, clauses=("BN-4.3", "BN-8.1"), raises="BN-4.3"), fold.tensors | weight)
 
 
 FAMILIES = (masks, synchronized, renorm, folding, errors)

@@ -30,7 +30,6 @@ def scales():
             eps=eps,
             running=((0.0,), (2.0 ** (2 * exponent),)),
             steps=[step(), step("infer")],
-            quick=(kind, tag) == ("float16", "huge"),
         )
     for tag, exponent, says in (("float32", 65, "7e19"), ("float64", 520, "7e156")):
         yield draft(
@@ -87,7 +86,6 @@ def edges():
             beta=(-0.0, 0.0, 0.5),
             running=((-0.0, 0.0), (1.0, 0.25)),
             steps=[step(edit=edit), step("infer", edit=edit)],
-            quick=tag == "mixed",
         )
     yield draft(
         "dtypes/float64-params-float32",

@@ -28,7 +28,6 @@ def running():
                 axes=axes,
                 decay=decay,
                 steps=[*trains(), step("infer", n=4)],
-                quick=layout != "nlc" and tag in ("decay-0.9", "decay-0", "cumulative"),
                 **WIDE,
             )
     yield draft(
@@ -48,7 +47,6 @@ def running():
         shape=(2, 3),
         decay=0.5,
         steps=[*trains((2, 2, 2, 2, 2)), step("infer", n=2)],
-        quick=True,
         **WIDE,
     )
     yield draft(
@@ -73,7 +71,6 @@ def running():
             shape=(4, 3, 2),
             running=state,
             steps=[*trains((4, 7), dy="structured"), step("infer", n=4)],
-            quick=tag == "mean-far",
         )
 
 
@@ -87,7 +84,6 @@ def population():
             axes=axes,
             running=None,
             steps=[{"mode": "population", "n": None, "dy": None, "memory": "contiguous", "edit": None, "options": {"sizes": list(SIZES)}}],
-            quick=tag == "dense",
             **WIDE,
         )
 
@@ -100,7 +96,6 @@ def mode():
         "BN-4.1 BN-4.4",
         shape=shape,
         steps=[step("infer", n=4), step("infer", n=7), step("infer", n=1)],
-        quick=True,
         **WIDE,
     )
     yield draft(
@@ -109,7 +104,6 @@ def mode():
         "BN-3.6 BN-4.4 BN-4.1",
         shape=shape,
         steps=[step(n=4), step("infer", n=7), step(n=2), step("infer", n=4), step("infer", n=4), step(n=4)],
-        quick=True,
         **WIDE,
     )
     yield draft(
@@ -118,7 +112,6 @@ def mode():
         "BN-4.4 BN-5.2",
         shape=shape,
         steps=[step("frozen", n=4), step("frozen", n=7)],
-        quick=True,
         **WIDE,
     )
     yield draft(
@@ -135,7 +128,6 @@ def mode():
         "BN-4.1",
         shape=(1, 3, 1, 1),
         steps=[step("infer", n=1)],
-        quick=True,
     )
     yield draft(
         "mode/forward-only",

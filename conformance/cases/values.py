@@ -26,9 +26,8 @@ def parameters():
                 mean=std,
                 std=std,
                 running=((0.0,), (std * std, 2 * std * std, 0.5 * std * std)),
-                quick=layout == "dense" and tag in ("eps-half", "eps-comparable"),
             )
-    yield draft("parameters/eps-zero", "eps = 0 with a healthy variance", "BN-2.4 BN-7.4", shape=DENSE, eps=0.0, quick=True)
+    yield draft("parameters/eps-zero", "eps = 0 with a healthy variance", "BN-2.4 BN-7.4", shape=DENSE, eps=0.0)
     for tag, gamma, beta, clauses in [
         ("gamma-zero", "zero", "varied", "BN-7.5"),
         ("gamma-negative", "negative", "varied", "BN-7.5"),
@@ -47,7 +46,6 @@ def parameters():
                 axes=axes,
                 gamma=gamma,
                 beta=beta,
-                quick=layout == "nchw",
             )
 
 
@@ -61,7 +59,6 @@ def dtypes():
                 shape=shape,
                 axes=axes,
                 x=kind,
-                quick=layout == "dense",
             )
     for kind in ("float16", "bfloat16"):
         for layout, shape, axes in (("dense", DENSE, 1), ("nchw", NCHW, 1), ("nhwc", NHWC, 3)):
@@ -73,7 +70,6 @@ def dtypes():
                 axes=axes,
                 x=kind,
                 params="float32",
-                quick=layout == "nchw",
             )
         yield draft(
             f"dtypes/{kind}-mixed-steps",
@@ -92,7 +88,6 @@ def dtypes():
         shape=DENSE,
         x="float64",
         mean=1e6,
-        quick=True,
     )
     yield draft(
         "dtypes/float16-overflow",
@@ -104,7 +99,6 @@ def dtypes():
         mean=0.0,
         std=2000.0,
         running=((0.0,), (4e6,)),
-        quick=True,
     )
     yield draft(
         "dtypes/float16-long-sum",
@@ -115,7 +109,6 @@ def dtypes():
         params="float32",
         mean=24.0,
         std=1.0,
-        quick=True,
     )
     yield draft(
         "dtypes/bfloat16-long-sum",
@@ -142,7 +135,7 @@ def poke(*settings):
 
 
 def degenerate():
-    yield draft("degenerate/m1-dense", "one sample, dense: y = beta", "BN-7.3 BN-3.5", shape=(1, 5), quick=True)
+    yield draft("degenerate/m1-dense", "one sample, dense: y = beta", "BN-7.3 BN-3.5", shape=(1, 5))
     yield draft("degenerate/m1-conv", "one sample of spatial size 1: y = beta", "BN-7.3 BN-3.5", shape=(1, 3, 1, 1))
     yield draft(
         "degenerate/m1-between",
@@ -151,7 +144,7 @@ def degenerate():
         shape=(4, 3),
         steps=[step(n=4), step(n=1), step(n=4), step("infer", n=4)],
     )
-    yield draft("degenerate/empty-dense", "an empty batch keeps the state", "BN-7.2 BN-3.5", shape=(0, 5), quick=True)
+    yield draft("degenerate/empty-dense", "an empty batch keeps the state", "BN-7.2 BN-3.5", shape=(0, 5))
     yield draft("degenerate/empty-conv", "an empty batch of images keeps the state", "BN-7.2 BN-3.5", shape=(0, 3, 4, 5))
     yield draft(
         "degenerate/empty-between",
@@ -167,7 +160,6 @@ def degenerate():
         shape=(4, 3),
         decay=None,
         steps=[step(n=4), step(n=0), step(n=4), step("infer", n=4)],
-        quick=True,
     )
     constant = lambda value: lambda x: np.where(np.arange(x.shape[1]).reshape(1, -1, *[1] * (x.ndim - 2)) == 1, value, x)
     for tag, value, eps in (("small", 0.5, 1e-3), ("large", 60000.0, 1e-3), ("third", 1 / 3, 1e-5), ("zero", 0.0, 1e-5)):
@@ -178,7 +170,6 @@ def degenerate():
             shape=NCHW,
             eps=eps,
             steps=[step(edit=constant(value)), step("infer", edit=constant(value))],
-            quick=tag == "large",
         )
     yield draft(
         "degenerate/constant-eps-zero",
@@ -188,7 +179,6 @@ def degenerate():
         eps=0.0,
         steps=[step(edit=constant(0.5))],
         only=("y", "batch_mean", "batch_var"),
-        quick=True,
     )
     yield draft(
         "degenerate/nearly-constant",
@@ -205,7 +195,6 @@ def degenerate():
         shape=(65537, 1),
         steps=[step(dy=None, edit=lambda x: np.where(np.arange(len(x)).reshape(-1, 1) < 65535, x, 4096.0))],
         only=("batch_mean", "batch_var", "running_mean", "running_var"),
-        quick=True,
     )
 
 
@@ -223,7 +212,6 @@ def nonfinite():
             "BN-7.1",
             shape=NCHW,
             steps=[step(edit=edit)],
-            quick=tag in ("nan", "inf"),
         )
         yield draft(
             f"nonfinite/{tag}-inference",
@@ -231,7 +219,6 @@ def nonfinite():
             "BN-7.1 BN-4.1",
             shape=NCHW,
             steps=[step("infer", edit=edit)],
-            quick=tag == "nan",
         )
     yield draft(
         "nonfinite/nan-last",
@@ -258,7 +245,6 @@ def conditioning():
                 eps=1e-5,
                 widths=(1.0, 0.75, 1.25),
                 spread=(-0.5, 0.25, 0.5),
-                quick=layout != "dense" and exponent in (0, 3, 5),
             )
     for tag, std, eps, says in [
         ("tiny", 2.0**-40, 0.0, "values of about 1e-12 and eps = 0"),
@@ -298,7 +284,6 @@ def gradients():
                 axes=axes,
                 eps=0.25,
                 steps=[step(dy=kind), step("infer", dy=kind)],
-                quick=kind in ("cubic", "constant", "large") and tag == "nchw",
             )
     for tag, shape, axes in (("nchw", NCHW, 1), ("nhwc", NHWC, 3), ("dense", DENSE, 1)):
         yield draft(
@@ -308,7 +293,6 @@ def gradients():
             shape=shape,
             axes=axes,
             steps=[step(jvp=True), step("infer", jvp=True)],
-            quick=tag == "dense",
         )
         yield draft(
             f"gradients/second-order-{tag}",
@@ -318,7 +302,6 @@ def gradients():
             axes=axes,
             eps=0.25,
             steps=[step(second=True), step("infer", second=True)],
-            quick=tag == "dense",
         )
     yield draft(
         "gradients/second-order-float64",

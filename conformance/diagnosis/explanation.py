@@ -66,13 +66,15 @@ def combined(hypothesis, failing, alternatives=(), aside=()) -> Explanation:
     if aside:
         text += f"; not predicted beside it: {', '.join(q.case.id for q in aside[:4])}" + (f" and {len(aside) - 4} more" if len(aside) > 4 else "")
     return Explanation(
-        hypothesis.name, text, dict(hypothesis.detail), _outputs(failing), tuple(q.case.id for q in failing), _before(failing), after, entry, tuple(alternatives), tuple(q.case.id for q in aside)
+        hypothesis.name, text, dict(hypothesis.detail), _outputs(failing), tuple(
+            (q.case.id for q in failing)
+        ), _before(failing), after, entry, tuple(alternatives), tuple(q.case.id for q in aside)
     )
 
 
-def unexplained(failing) -> Explanation:
-    """No hypothesis predicts what was observed here."""
+def unexplained(failing, effort: str) -> Explanation:
+    """No hypothesis predicts what was observed here. effort: what was tried."""
     entry = first_deviation(failing)
     names = ", ".join(q.case.id for q in failing[:3]) + (f" and {len(failing) - 3} more" if len(failing) > 3 else "")
-    text = f"no hypothesis predicts what was observed in {names}" + (f"; {entry}" if entry else "")
+    text = f"unexplained: no hypothesis predicts what was observed in {names} ({effort})" + (f"; {entry}" if entry else "")
     return Explanation(UNEXPLAINED, text, {}, _outputs(failing), tuple(q.case.id for q in failing), _before(failing), None, entry)

@@ -7,7 +7,8 @@ from .rules import Rules
 
 def renorm_factors(layer, batch, before, step, view):
     """(r', d', factor of the gradient) [BN-6.4]."""
-    words = {"clip_r": True, "clip_d": True, "inverted": False, "after": False, "gradient": True, "off": False, "shift": 1.0, "one_sided": "", **(layer.rules.renorm or {})}
+    right = {"clip_r": True, "clip_d": True, "inverted": False, "after": False, "gradient": True, "off": False, "shift": 1.0, "one_sided": ""}
+    words = right | (layer.rules.renorm or {})
     if words["off"]:
         return np.ones_like(batch.mean), np.zeros_like(batch.mean), 1.0
     mean, var = before
@@ -33,6 +34,7 @@ def fold(case, inputs, rules: Rules):
     """The preceding layer with the normalization folded in [BN-4.3]."""
     words = {"axis": None, "eps": "inside", "bias": "right", "gamma": True, "beta": True, "mean": 1.0, **(rules.fold or {})}
     wide = {name: np.asarray(value, np.float64) for name, value in inputs.items()}
+    wide = {"gamma": np.ones_like(wide["running_var"]), "beta": np.zeros_like(wide["running_var"])} | wide
     weight, eps = wide["0.weight"], words.get("value", case.eps)
     options = case.steps[0].options
     axis, split = options["out_axis"], options["groups"]

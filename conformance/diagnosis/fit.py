@@ -25,13 +25,34 @@ def _decays(questions):
     constant = float(np.median(flat))
     if np.ptp(flat) < 1e-3:
         value = _neat(constant)
-        yield Hypothesis("DECAY_DIFFERS", f"the state decays by {value:.6g} whatever decay says [BN-3.1]", {"decay": lambda d, t, c: value}, {"got": value, "expected": "decay"}, stateful, 1)
+        yield Hypothesis(
+            "DECAY_DIFFERS",
+            f"the state decays by {value:.6g} whatever decay says [BN-3.1]",
+            {"decay": lambda d, t, c: value},
+            {"got": value, "expected": "decay"},
+            stateful,
+            1,
+        )
         old = [given[name] is None for name in found]
         if all(old):
-            yield Hypothesis("CUMULATIVE_IGNORED", f"decay = None is taken as decay {value:.6g}, expected the arithmetic mean [BN-3.2]", {"cumulative": lambda t: 1 - value}, {"got": value}, lambda c: stateful(c) and c.decay is None, 1)
+            yield Hypothesis(
+                "CUMULATIVE_IGNORED",
+                f"decay = None is taken as decay {value:.6g}, expected the arithmetic mean [BN-3.2]",
+                {"cumulative": lambda t: 1 - value},
+                {"got": value},
+                lambda c: stateful(c) and c.decay is None,
+                1,
+            )
     if all(given[name] is None for name in found):
         weights = found
-        yield Hypothesis("CUMULATIVE_IGNORED", "decay = None is not the arithmetic mean of all steps [BN-3.2]", {"decay": _per_case(weights), "decay_when_none": True}, {"old state keeps": _table(weights)}, lambda c: stateful(c) and c.decay is None, 2)
+        yield Hypothesis(
+            "CUMULATIVE_IGNORED",
+            "decay = None is not the arithmetic mean of all steps [BN-3.2]",
+            {"decay": _per_case(weights), "decay_when_none": True},
+            {"old state keeps": _table(weights)},
+            lambda c: stateful(c) and c.decay is None,
+            2,
+        )
         return
     name = "DECAY_DIFFERS" if all(np.ptp(list(v.values())) < 1e-3 for v in found.values()) else "DECAY_SHRINKS"
     text = "another decay than the one given is used" if name == "DECAY_DIFFERS" else "the weight of a new batch changes from step to step"
@@ -74,7 +95,8 @@ def observed_decays(question: Question) -> dict[int, float]:
 
 
 def _epsilons(questions):
-    """eps from how strongly y is squeezed: (gamma / slope)**2 - var."""
+    """eps from how strongly y is squeezed: (gamma / slope)**2 - var; from plain cases, where there are such."""
+    questions = [q for q in questions if not q.aside] or questions
     for mode in ("train", "infer"):
         values = {}
         for question in questions:
@@ -96,10 +118,24 @@ def _eps_hypotheses(values):
         for gradient in ("derived", "right"):
             same = {"eps_modes": modes, "eps_gradient": gradient}
             for value in {_digits(got[0]), float(got[0])}:
-                yield Hypothesis("EPS_DIFFERS", f"eps is {value:.6g} whatever was given ({modes}) [BN-2.4]", {"eps": lambda c, value=value: value, **same}, {"got": value, "expected": "eps", "modes": modes}, None, 1)
+                yield Hypothesis(
+                    "EPS_DIFFERS",
+                    f"eps is {value:.6g} whatever was given ({modes}) [BN-2.4]",
+                    {"eps": lambda c, value=value: value, **same},
+                    {"got": value, "expected": "eps", "modes": modes},
+                    None,
+                    1,
+                )
             if np.isfinite(ratio[0]):
                 for factor in {_digits(ratio[0]), float(ratio[0])}:
-                    yield Hypothesis("EPS_DIFFERS", f"{factor:.6g} eps is used for eps ({modes}) [BN-2.4]", {"eps": lambda c, factor=factor: factor * c.eps, **same}, {"got": f"{factor:.6g} eps", "expected": "eps", "modes": modes}, None, 1)
+                    yield Hypothesis(
+                        "EPS_DIFFERS",
+                        f"{factor:.6g} eps is used for eps ({modes}) [BN-2.4]",
+                        {"eps": lambda c, factor=factor: factor * c.eps, **same},
+                        {"got": f"{factor:.6g} eps", "expected": "eps", "modes": modes},
+                        None,
+                        1,
+                    )
 
 
 def _digits(value):
@@ -158,7 +194,14 @@ def _limits(questions):
         yield Hypothesis("CLIPPED", f"y is clipped to [-{top:g}, {top:g}] [BN-2.3]", {"y_limit": top}, {"output": "y", "limit": top}, None, 1)
     for top in (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 1.0, 2.0):
         for kept in (False, True):
-            yield Hypothesis("CLIPPED", f"x_hat is clipped to [-{top:g}, {top:g}] [BN-2.3]", {"hat_limit": top, "hat_limit_kept": kept}, {"output": "x_hat", "limit": top}, None, 1)
+            yield Hypothesis(
+                "CLIPPED",
+                f"x_hat is clipped to [-{top:g}, {top:g}] [BN-2.3]",
+                {"hat_limit": top, "hat_limit_kept": kept},
+                {"output": "x_hat", "limit": top},
+                None,
+                1,
+            )
     for top in (1.0, 5.0, 10.0, 100.0, 1e3):
         yield Hypothesis("CLIPPED", f"dy is clipped to [-{top:g}, {top:g}] [BN-5.1]", {"dy_limit": top}, {"input": "dy", "limit": top}, None, 1)
     for top in (10.0, 100.0, 1e3, 1e4, 6.0, 65504.0, 1e6):
@@ -177,4 +220,9 @@ def quake(r, rounds=1):
 def _roots(questions):
     """Approximate inverse roots that are known by their bits."""
     for rounds, words in ((1, "one Newton step: relative error up to 1.8e-3"), (2, "two Newton steps: relative error up to 5e-6")):
-        yield Hypothesis("FAST_INVERSE_SQRT", f"1/sqrt is the bit trick with {words} [BN-2.3]", {"r_scale": lambda r, n=rounds: quake(r, n)}, {"newton steps": rounds})
+        yield Hypothesis(
+            "FAST_INVERSE_SQRT",
+            f"1/sqrt is the bit trick with {words} [BN-2.3]",
+            {"r_scale": lambda r, n=rounds: quake(r, n)},
+            {"newton steps": rounds},
+        )

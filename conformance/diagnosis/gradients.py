@@ -183,7 +183,14 @@ def _parameters(layer, at, dy, x_hat):
         hat = x_hat if how == "plain" else x_hat * at.factors[0] + (at.factors[1] if how != "no shift" else 0.0)
     changed = applies(rules, at.training)
     if changed:
-        hat = {"x_hat": hat, "x": at.x, "centred": at.x - at.norm.mean, "y": layer.gamma * x_hat + layer.beta, "scaled": layer.gamma * hat, "x r": at.x * at.gradient[0]}[rules.dgamma_of]
+        hat = {
+            "x_hat": hat,
+            "x": at.x,
+            "centred": at.x - at.norm.mean,
+            "y": layer.gamma * x_hat + layer.beta,
+            "scaled": layer.gamma * hat,
+            "x r": at.x * at.gradient[0],
+        }[rules.dgamma_of]
     sums = _shard_total(rules, at)
     dgamma, dbeta = sums(kept * hat), sums(kept if rules.dbeta_of == "dy" or not changed else kept * layer.gamma)
     if changed and rules.dgamma_scale:

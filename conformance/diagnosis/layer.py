@@ -243,7 +243,10 @@ class Layer:
             y = self.gamma * at.hat_out + self.beta
         if not at.training and "folded" in (rules.types or {}):
             scale = self.rounded(self.gamma * at.r, "folded")
-            y = self.rounded(scale * at.x, "folded product") + self.rounded(self.beta - at.norm.mean * (self.gamma * at.r if rules.types.get("folded shift") == "exact" else scale), "folded")
+            y = self.rounded(scale * at.x, "folded product") + self.rounded(
+                self.beta - at.norm.mean * (self.gamma * at.r if rules.types.get("folded shift") == "exact" else scale),
+                "folded",
+            )
         if rules.y_limit is not None:
             y = np.clip(y, -rules.y_limit, rules.y_limit)
         if rules.nonfinite == "y zeroed":

@@ -82,6 +82,7 @@ def mask_count(weights, rules, samples, given):
         "samples": np.full_like(marked, samples),
         "shrunk": marked / max(marked.sum() / max(given or 1, 1) / marked.size, 1.0),
         "as given": np.full_like(marked, given or 1),
+        "plus epsilon": marked + 1e-7,
     }[rules.mask_count]
 
 

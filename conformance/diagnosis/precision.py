@@ -84,13 +84,31 @@ def bounds(question):
     """Kinds of arithmetic to try, the closest to what was declared first."""
     declared = question.conventions.compute[question.case.x_dtype]
     if question.conventions.variance == "two-pass":
-        yield Bound("VARIANCE_CANCELLATION", "the variance is E[x^2] - E[x]^2, which cancels where the mean is large; two passes are declared [BN-2.2]", "one-pass", "", detail={"got": "one-pass", "expected": "two-pass"})
+        yield Bound(
+            "VARIANCE_CANCELLATION",
+            "the variance is E[x^2] - E[x]^2, which cancels where the mean is large; two passes are declared [BN-2.2]",
+            "one-pass",
+            "",
+            detail={"got": "one-pass", "expected": "two-pass"},
+        )
     statistics = any(name.split(".", 1)[1] in STATISTICS for name in question.failed)
     for kind in NARROWER.get(declared, ())[1:]:
         if statistics and declared != "float64":
-            yield Bound("LOW_PRECISION_ACCUMULATION", f"sums are kept in {kind}, expected {declared} [BN-2.1]", question.conventions.variance, kind, detail={"got": kind, "expected": declared})
+            yield Bound(
+                "LOW_PRECISION_ACCUMULATION",
+                f"sums are kept in {kind}, expected {declared} [BN-2.1]",
+                question.conventions.variance,
+                kind,
+                detail={"got": kind, "expected": declared},
+            )
             continue
-        yield Bound("LOW_PRECISION_ARITHMETIC", f"computed in {kind}, expected {declared} [BN-8.2]", question.conventions.variance, kind, detail={"got": kind, "expected": declared})
+        yield Bound(
+            "LOW_PRECISION_ARITHMETIC",
+            f"computed in {kind}, expected {declared} [BN-8.2]",
+            question.conventions.variance,
+            kind,
+            detail={"got": kind, "expected": declared},
+        )
 
 
 def explaining(asked, failing):

@@ -8,7 +8,7 @@ from bnconform.dtypes import smallest, unit_roundoff
 
 from ..allow import allowances
 from ..golden import Golden
-from ..records import Case, Observation
+from ..records import FAILED, Case, Observation
 from .layer import evaluate
 from .moments import Raised
 from .rules import DEFINITION
@@ -48,7 +48,7 @@ class Facts:
 
     @cached_property
     def predictions(self):
-        """hypothesis -> (prediction, whether it cannot be told from the definition here)."""
+        """hypothesis -> its `Prediction` here."""
         return {}
 
 
@@ -63,6 +63,19 @@ def facts(case, golden, conventions) -> Facts:
     return _FACTS[key]
 
 
+@dataclass
+class Prediction:
+    """What a layer with some mistake gives, None if it raises; silent: whether that is what a right one gives, once asked."""
+
+    outputs: dict | None
+    silent: bool | None = None
+
+
+def _plain(hypothesis):
+    """Whether another implementation will ask for the same prediction."""
+    return hypothesis.freedom == 0 and not hypothesis.parts
+
+
 @dataclass(eq=False)
 class Question:
     """One case with its observation. failed: output name -> kind of the verdict, empty if all passed."""
@@ -75,6 +88,7 @@ class Question:
     def __post_init__(self):
         self.case, self.conventions = self.facts.case, self.facts.conventions
         self.inputs, self.wanted, self.exact = self.facts.inputs, self.facts.wanted, self.facts.exact
+        self._last = None, None
 
     @property
     def allowed(self):
@@ -107,10 +121,10 @@ class Question:
 
     @cached_property
     def aside(self):
-        """Whether the definition is used here from elsewhere, a statistic may not exist, or all is badly conditioned."""
+        """Whether the definition is used here from elsewhere, a statistic may not exist, or all is badly conditioned or stored."""
         special = {"mask"} & {name for step in self.case.steps for name in step.inputs}
         options = any("sizes" in step.options for step in self.case.steps)
-        return bool(self.edge or self.higher or special or options or self.case.family in ASIDE or self._close())
+        return bool(self.edge or self.higher or special or options or self.case.family in ASIDE or self._close() or self._coarse())
 
     def _close(self):
         """Whether the values of some channel are much closer to one another than to zero."""
@@ -121,6 +135,13 @@ class Question:
                 if np.any(np.abs(x).max(axis=axes) > 1e3 * x.std(axis=axes)):
                     return True
         return False
+
+    @np.errstate(over="ignore")
+    def _coarse(self):
+        """Whether the state cannot hold what x has: its type is narrower, or the squares of x vanish in it."""
+        x_type, kind = self.case.x_dtype, self.case.state_dtype
+        largest = (np.max(np.abs(np.asarray(a, np.float64)), initial=0.0) for name, a in self.inputs.items() if name.endswith(".x"))
+        return unit_roundoff(x_type) < unit_roundoff(kind) or any(0 < x**2 < smallest(kind) for x in largest)
 
     @property
     def size(self):
@@ -139,26 +160,30 @@ class Question:
 
     def predict(self, hypothesis):
         """Outputs of a layer with this mistake, or None if it would raise."""
-        return self._known(hypothesis)[0]
+        return self._known(hypothesis).outputs
 
     def silent(self, hypothesis) -> bool:
         """Whether a layer with this mistake cannot be told from a right one in this case."""
-        return self._known(hypothesis)[1]
+        known = self._known(hypothesis)
+        if known.silent is None:
+            known.silent = self._unseen(known.outputs)
+            if known.silent and _plain(hypothesis):
+                self.facts.predictions[hypothesis] = Prediction(self.base, True)  # of what equals the definition, only that is kept
+        return known.silent
 
     def _known(self, hypothesis):
-        kept = self.facts.predictions
-        if hypothesis in kept:
-            return kept[hypothesis]
-        try:
-            predicted = evaluate(self.case, self.inputs, hypothesis.rules, self.conventions.running_ddof)
-        except RAISING:
-            predicted = None
-        found = predicted, self._unseen(predicted)
-        if hypothesis.freedom == 0 and not hypothesis.parts:
-            # of what equals the definition, only that is kept
-            kept[hypothesis] = found if not found[1] and self.size <= KEPT else (self.base, True) if found[1] else None
-            if kept[hypothesis] is None:
-                del kept[hypothesis]
+        """What was predicted before: the last prediction, and of single mistakes in small cases all."""
+        found = self.facts.predictions.get(hypothesis)
+        if found is None and self._last[0] is hypothesis:
+            found = self._last[1]
+        if found is None:
+            try:
+                found = Prediction(evaluate(self.case, self.inputs, hypothesis.rules, self.conventions.running_ddof))
+            except RAISING:
+                found = Prediction(None, False)
+            self._last = hypothesis, found
+            if _plain(hypothesis) and self.size <= KEPT:
+                self.facts.predictions[hypothesis] = found
         return found
 
     def misfit(self, name, predicted) -> float:
@@ -223,6 +248,8 @@ class Question:
         for name in self.got:
             if name not in predicted or np.shape(predicted[name]) != self.got[name].shape:
                 continue
+            if name in self.failed and self._equal(name, predicted[name]):
+                return False  # what is granted next to rounding boundaries explains nothing that the mistake leaves alone
             got, want = self.got[name], predicted[name]
             fine = SLACK * (self.allowed[name] + rounding(want, self.wanted[name][0].dtype.name))
             error = np.where((got == want) | np.isnan(got) & np.isnan(want), 0.0, np.abs(got - want))
@@ -254,7 +281,7 @@ def questions(verdicts, observations, golden, conventions) -> list[Question]:
     """
     failed, scores = {}, {}
     for verdict in verdicts:
-        if verdict.status in ("fail", "crashed", "timed out", "deviates"):
+        if verdict.status in (*FAILED, "deviates"):
             failed.setdefault(verdict.case, {})[verdict.output] = verdict.kind
             scores.setdefault(verdict.case, {})[verdict.output] = verdict.score
     found = []

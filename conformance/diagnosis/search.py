@@ -5,9 +5,9 @@ mistakes come first, then several that do not touch the same cases, then pairs i
 "unexplained": a wrong name is worse than none.
 """
 
+import time
+from functools import cached_property
 from itertools import chain
-
-import numpy as np
 
 from . import precision, structure
 from .explanation import Explanation, combined, unexplained
@@ -19,45 +19,172 @@ PARTNERS = 8  # mistakes that explain at least an output, tried together with ev
 LARGE = 4096  # values of the smallest failing case beyond which pairs are not tried
 BARELY = 2.0  # a score that a mistake too small to be seen may leave
 SUPPORT = 2  # plain failing cases that a mistake must predict before cases aside are forgiven
-SCREEN = 4  # cases that a mistake must fit before all are asked
+SCREEN = 4  # failing cases that are asked what a mistake explains before it is paired
+BUDGET = 30.0  # processor seconds of a search; the slowest search that finds a name takes a few
 
 
-def explain(implementation: str, failed, observations, golden, conventions) -> list[Explanation]:
+class Exhausted(Exception):
+    """The budget is used up."""
+
+
+def explain(implementation: str, failed, observations, golden, conventions, budget: float = BUDGET) -> list[Explanation]:
     """What is wrong with an implementation, in as few mistakes as explain all failed verdicts.
 
     failed: its `Verdict`s that are no pass. observations: case id -> `Observation`, of passed cases too (the more, the
-    safer the name). golden, conventions: what it was judged by. A last explanation named "unexplained" holds what no
-    hypothesis predicts. An implementation that failed nowhere gives an empty list.
+    safer the name). golden, conventions: what it was judged by. budget: processor seconds after which the search is broken
+    off. A last explanation named "unexplained" holds what no hypothesis predicts. An implementation that failed nowhere
+    gives an empty list.
     """
     asked = questions([v for v in failed if v.implementation == implementation], observations, golden, conventions)
     found, left = structure.attributes(asked)
     if left:
         answered = [q for q in asked if q.case.raises is None and (q in left or not q.failed)]
-        attempts = (attempt(answered, left, conventions) for attempt in (_single, _local, _several, _pair, _partly))
-        found += next((names for names in attempts if names), [unexplained(left)])
+        found += Search(answered, left, conventions, budget).names()
     return structure.without_consequences(found + structure.silent_errors(asked, found))
 
 
-def _local(asked, failing, conventions):
-    """One mistake that is told by where things fail."""
-    for place in structure.places():
-        if all(place.holds(question) for question in failing):
-            return [combined(place, failing)]
-    return None
+class Search:
+    """Attempts to name what is wrong in `failing`, from the simplest on; what is computed for one serves the next.
+
+    asked: questions, those that passed too. failing: those of them whose failures are to be explained.
+    """
+
+    def __init__(self, asked, failing, conventions, budget):
+        self.failing = failing
+        self.ordered = _order(failing)
+        self.passing = [q for q in asked if not q.failed]
+        self.asked, self.conventions = asked, conventions
+        self.budget, self.until = budget, time.process_time() + budget
+        self.tried = 0
+
+    def names(self) -> list[Explanation]:
+        """The first attempt's that succeeds; "unexplained" where none does, or the budget ends before."""
+        try:
+            attempts = (attempt() for attempt in (self.single, self.local, self.several, self.pair, self.partly))
+            return next((names for names in attempts if names), None) or [unexplained(self.failing, self.effort)]
+        except Exhausted:
+            return [unexplained(self.failing, f"{self.effort}, then the budget of {self.budget:g} s was used up")]
+
+    @property
+    def effort(self) -> str:
+        return f"{self.tried} mistakes and pairs of mistakes were tried"
+
+    @cached_property
+    def candidates(self):
+        everything = chain(singles(self.conventions.running_ddof), fitted(self.failing))
+        return [h for h in everything if any(h.touches(q.case) for q in self.failing)]
+
+    def _try(self, hypotheses):
+        """The same hypotheses, counted, as long as the budget lasts. Errors: Exhausted."""
+        for hypothesis in hypotheses:
+            if time.process_time() > self.until:
+                raise Exhausted
+            self.tried += 1
+            yield hypothesis
+
+    def single(self):
+        """One mistake that explains every failing case and contradicts none."""
+        found = self._unrefuted(self._try(self.candidates))
+        bounds = [] if found else precision.explaining(self.asked, self.ordered)
+        if bounds:
+            return bounds
+        return [_chosen(found, self.failing)] if found else None
+
+    def _unrefuted(self, hypotheses):
+        """(mistake, cases aside that it does not predict) for those that nothing refutes."""
+        everything = self.ordered + self.passing
+        judged = ((hypothesis, misfits(hypothesis, everything)) for hypothesis in hypotheses)
+        return [(hypothesis, aside) for hypothesis, aside in judged if aside is not None and self._shown(hypothesis, aside)]
+
+    def _shown(self, hypothesis, aside=()):
+        """Whether a failing case that it explains has numbers: many mistakes make a layer raise, and nothing tells them apart."""
+        return any(q.got for q in self.failing if q not in aside and hypothesis.touches(q.case))
+
+    def local(self):
+        """One mistake that is told by where things fail."""
+        for place in structure.places():
+            if all(place.holds(question) for question in self.failing):
+                return [combined(place, self.failing)]
+        return None
+
+    @cached_property
+    def options(self):
+        """(mistake, failing cases it explains), for all that contradict nothing."""
+        found = []
+        for hypothesis in self._try(self.candidates):
+            explained = consistent(hypothesis, self.ordered, self.passing)
+            if any(question.got for question in explained):
+                found.append((hypothesis, explained))
+        found += precision.partial(self.asked, self.ordered)
+        return found + [(place, held) for place in structure.places() if (held := [q for q in self.failing if place.holds(q)])]
+
+    def several(self):
+        """Mistakes in different cases: each explains all that it touches, together they explain everything."""
+        chosen, left = self._greedy()
+        return None if left else chosen
+
+    def partly(self):
+        """What can be named, and the rest unexplained."""
+        chosen, left = self._greedy()
+        if any(question.raised for question in left):  # it raises elsewhere too: not because of what is special there
+            chosen = [explanation for explanation in chosen if explanation.name != "DEGENERATE_RAISES"]
+        if any(not q.aside for q in left):  # what is wrong everywhere may be what is wrong there: no name for a special case
+            plain = {q.case.id for q in self.failing if not q.aside}
+            chosen = [explanation for explanation in chosen if plain & set(explanation.cases)]
+        left = [q for q in self.failing if not any(q.case.id in explanation.cases for explanation in chosen)]
+        return chosen + [unexplained(left, self.effort)] if chosen and left else chosen or None
+
+    def _greedy(self):
+        """(explanations, what they leave): the mistake that explains most first."""
+        chosen, left = [], list(self.failing)
+        while self.options and left:
+            gains = [(sum(q in left for q in explained), h) for h, explained in self.options]
+            gain, hypothesis = max(gains, key=lambda pair: (pair[0], -pair[1].complexity[0], -pair[1].complexity[1]))
+            if not gain:
+                break
+            explained = next(e for h, e in self.options if h is hypothesis)
+            chosen.append(combined(hypothesis, [q for q in explained if q in left]))
+            left = [q for q in left if q not in explained]
+        return chosen, left
+
+    def pair(self):
+        """Two mistakes that touch the same cases: one of them explains at least an output."""
+        if self.ordered[0].size > LARGE:  # thousands of evaluations would take minutes
+            return None
+        for first in self._partners()[:PARTNERS]:
+            pairs = (both for second in self.candidates if (both := first.with_(second)))
+            found = self._unrefuted(self._try(pairs))
+            if found:
+                return [_chosen(found, self.failing)]
+        return None
+
+    def _partners(self):
+        """Mistakes that explain a failed output of a case, the ones that explain most first."""
+        gains = []
+        for hypothesis in self.candidates:
+            gain = sum(_gain(question, hypothesis) for question in self.ordered[:SCREEN])
+            if gain:
+                gains.append((gain, hypothesis))
+        return [hypothesis for _, hypothesis in sorted(gains, key=lambda pair: -pair[0])]
 
 
-def _candidates(failing, conventions):
-    everything = chain(singles(conventions.running_ddof), fitted(failing))
-    return [h for h in everything if any(h.touches(q.case) for q in failing)]
+def _gain(question, hypothesis) -> int:
+    """How many failed outputs of a case a mistake predicts."""
+    predicted = question.predict(hypothesis) if hypothesis.touches(question.case) else None
+    if not predicted:
+        return 0
+    return sum(n in predicted and n in question.got and question.misfit(n, predicted[n]) <= 1 for n in question.failed)
 
 
 def fits(hypothesis, question: Question) -> bool:
     """Whether what was observed is what this mistake gives."""
     if not hypothesis.touches(question.case):
         return not question.failed
-    if question.silent(hypothesis):  # no explanation of a failure, but for one that is hardly one
-        return all(score is not None and score <= BARELY for score in question.scores.values())
-    return question.fits_early(question.predict(hypothesis), hypothesis.grain)
+    fitting = question.fits_early(question.predict(hypothesis), hypothesis.grain)
+    hardly = all(score is not None and score <= BARELY for score in question.scores.values())
+    if fitting is hardly:  # whether the mistake can be seen here would not change this
+        return fitting
+    return hardly if question.silent(hypothesis) else fitting  # what is not seen explains no failure, but for one that hardly is one
 
 
 def misfits(hypothesis, asked):
@@ -88,21 +215,6 @@ def _order(failing):
     return sorted(first + rest, key=lambda q: q.aside)
 
 
-def _single(asked, failing, conventions):
-    """One mistake that explains every failing case and contradicts none."""
-    ordered = _order(failing)
-    passing = [q for q in asked if not q.failed]
-    found = []
-    for hypothesis in _candidates(failing, conventions):
-        aside = misfits(hypothesis, ordered + passing)
-        if aside is not None:
-            found.append((hypothesis, aside))
-    bounds = [] if found else precision.explaining(asked, ordered)
-    if bounds:
-        return bounds
-    return [_chosen(found, failing)] if found else None
-
-
 def _chosen(found, failing):
     """The one that leaves least aside, the simplest among those; others that fit as well are told."""
     cost = lambda pair: (len(pair[1]), pair[0].complexity)
@@ -122,72 +234,3 @@ def consistent(hypothesis, failing, passing):
     if explained and all(fits(hypothesis, question) for question in passing):
         return explained
     return []
-
-
-def _several(asked, failing, conventions, whole=True):
-    """Mistakes in different cases: each explains all that it touches, together they explain everything."""
-    ordered = _order(failing)
-    rest = [q for q in asked if not q.failed]
-    options = []
-    for hypothesis in _candidates(failing, conventions):
-        explained = consistent(hypothesis, ordered, rest)
-        if explained:
-            options.append((hypothesis, explained))
-    options += precision.partial(asked, ordered)
-    options += [(place, held) for place in structure.places() if (held := [q for q in failing if place.holds(q)])]
-    chosen, left = [], list(failing)
-    while options and left:
-        gains = [(sum(q in left for q in explained), h) for h, explained in options]
-        gain, hypothesis = max(gains, key=lambda pair: (pair[0], -pair[1].complexity[0], -pair[1].complexity[1]))
-        if not gain:
-            break
-        explained = next(e for h, e in options if h is hypothesis)
-        chosen.append(combined(hypothesis, [q for q in explained if q in left]))
-        left = [q for q in left if q not in explained]
-    if whole:
-        return chosen if not left else None
-    if any(not q.aside for q in left):  # what is wrong everywhere may be what is wrong there: no name for a special case
-        plain = {q.case.id for q in failing if not q.aside}
-        chosen = [explanation for explanation in chosen if plain & set(explanation.cases)]
-        left = [q for q in failing if not any(q.case.id in explanation.cases for explanation in chosen)]
-    return chosen + [unexplained(left)] if chosen and left else chosen or None
-
-
-def _pair(asked, failing, conventions):
-    """Two mistakes that touch the same cases: one of them explains at least an output."""
-    ordered = _order(failing)
-    if ordered[0].size > LARGE:  # thousands of evaluations would take minutes
-        return None
-    candidates = _candidates(failing, conventions)
-    screen = ordered[:SCREEN]
-    partners = _partners(candidates, screen)
-    passing = [q for q in asked if not q.failed]
-    found = []
-    for first in partners[:PARTNERS]:
-        for second in candidates:
-            both = first.with_(second)
-            aside = misfits(both, ordered + passing) if both else None
-            if aside is not None:
-                found.append((both, aside))
-        if found:
-            break
-    return [_chosen(found, failing)] if found else None
-
-
-def _partners(candidates, screen):
-    """Mistakes that explain a failed output of a case, the ones that explain most first."""
-    gains = []
-    for hypothesis in candidates:
-        gain = 0
-        for question in screen:
-            predicted = question.predict(hypothesis) if hypothesis.touches(question.case) else None
-            if predicted:
-                gain += sum(n in predicted and n in question.got and question.misfit(n, predicted[n]) <= 1 for n in question.failed)
-        if gain:
-            gains.append((gain, hypothesis))
-    return [hypothesis for _, hypothesis in sorted(gains, key=lambda pair: -pair[0])]
-
-
-def _partly(asked, failing, conventions):
-    """What can be named, and the rest unexplained."""
-    return _several(asked, failing, conventions, whole=False)

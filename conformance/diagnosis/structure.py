@@ -141,7 +141,12 @@ class Place:
 def places():
     yield Place("DEGENERATE_RAISES", "a batch of one value a channel raises; it is in the domain [BN-7.3]", _raises(lambda q, m: m == 1), {"m": 1})
     yield Place("DEGENERATE_RAISES", "an empty batch raises; it is in the domain [BN-7.2]", _raises(lambda q, m: m == 0), {"m": 0})
-    yield Place("DEGENERATE_RAISES", "a batch of one value a channel or none raises; it is in the domain [BN-7.2, BN-7.3]", _raises(lambda q, m: m <= 1), {"m": "0, 1"})
+    yield Place(
+        "DEGENERATE_RAISES",
+        "a batch of one value a channel or none raises; it is in the domain [BN-7.2, BN-7.3]",
+        _raises(lambda q, m: m <= 1),
+        {"m": "0, 1"},
+    )
     yield Place("DEGENERATE_RAISES", "eps = 0 raises; it is in the domain [BN-2.4, BN-7.4]", _raises(lambda q, m: q.case.eps == 0), {"eps": 0})
     yield Place("DEGENERATE_RAISES", "decay = 0 raises; it is in the domain [BN-3.1]", _raises(lambda q, m: q.case.decay == 0), {"decay": 0})
     yield Place("NONFINITE_HIDDEN", "NaN or infinity in x leaves no trace where one is due [BN-7.1]", _odd(hidden=True))

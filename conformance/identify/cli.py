@@ -32,7 +32,7 @@ def identify(implementation, device, path):
     except (registry.UnknownImplementation, registry.NotInstalled) as error:
         raise click.UsageError(str(error)) from None
     findings = run(backend, device, builtin(entry.name))
-    Console().print(_table(entry.name, findings))
+    Console(emoji=False).print(_table(entry.name, findings))
     if path:
         data = {"schema": "bnconform-identify", "implementation": entry.name, "device": device, "findings": [f.to_json() for f in findings]}
         path.write_text(json.dumps(data, indent=1) + "\n")

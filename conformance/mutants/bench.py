@@ -5,7 +5,7 @@ import numpy as np
 from ..compare import expectation, judge
 from ..golden import Golden
 from ..observe import observe
-from ..records import Case
+from ..records import FAILED, Case
 from .kills import INFINITE
 from .record import Mutant
 
@@ -18,7 +18,7 @@ def score_of(verdicts) -> float:
 
     Shape, type, missing output, an exception, a silent error and a changed input count as infinite.
     """
-    lost = [verdict for verdict in verdicts if verdict.status in ("fail", "crashed", "timed out")]
+    lost = [verdict for verdict in verdicts if verdict.status in FAILED]
     return max((INFINITE if verdict.score is None else verdict.score for verdict in lost), default=0.0)
 
 

@@ -74,7 +74,7 @@ def _show_one(mutant, row):
     table = Table("case", "score")
     for case, score in sorted(row.items(), key=lambda item: -item[1]):
         table.add_row(case, words(score))
-    console = Console()
+    console = Console(emoji=False)
     console.print(f"{mutant.name}: {mutant.diagnosis} [{mutant.clause}]\n{mutant.says}", markup=False)
     for exhibit in of_mutant(mutant.name):
         console.print(f"{exhibit.project}: {exhibit.says} {exhibit.reference}", markup=False, soft_wrap=True)
@@ -88,4 +88,4 @@ def _show_all(known, kills):
     table = Table("mutant", "diagnosis", "clause", "killed by", "best", "what is wrong")
     for name, mutant in known.items():
         table.add_row(name, mutant.diagnosis, mutant.clause, str(len(kills.matrix[name])), words(kills.best(name)), mutant.says)
-    Console().print(table)
+    Console(emoji=False).print(table)

@@ -44,6 +44,15 @@ class MaskCountOfAllChannels(Base):
         return np.full_like(count, count.mean())
 
 
+@mutant("MASK_COUNT", "BN-6.1", "plus epsilon")
+class MaskCountPlusEpsilon(Base):
+    """Masked sums are divided by the count plus 1e-7: float64 shows it, and a mask that marks nothing gives mean and variance 0."""
+
+    def count(self, rows, keep):
+        count = super().count(rows, keep)
+        return count if keep is None else count + self.type.type(1e-7)
+
+
 @mutant("MASK_COUNT", "BN-3.3", "running_var")
 class MaskedBesselOverAll(Base):
     """The factor m/(m-1) of running_var counts the masked-out values too."""

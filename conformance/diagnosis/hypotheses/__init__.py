@@ -8,7 +8,7 @@ from .record import Hypothesis
 @lru_cache(maxsize=None)
 def singles(running_ddof: int) -> tuple[Hypothesis, ...]:
     """Every single mistake, the likelier first: where two predict the same, the first names it."""
-    from . import arithmetic, extensions, gradients, outputs, running, statistics
+    from . import arithmetic, extensions, gradients, mode, outputs, running, statistics
 
-    modules = (running, outputs, gradients, statistics, extensions, arithmetic)
+    modules = (running, mode, outputs, gradients, statistics, extensions, arithmetic)
     return tuple(found for module in modules for found in module.hypotheses(running_ddof))

@@ -18,28 +18,68 @@ def hypotheses(running_ddof):
 def _results():
     for outputs in (("y",), ("dx",), ("y", "dx")):
         for kind in (*NARROW, "float32"):
-            yield Hypothesis("LOW_PRECISION_RESULT", f"{' and '.join(outputs)} passes through {kind} [BN-8.2]", {"types": dict.fromkeys(outputs, kind)}, {"outputs": list(outputs), "got": kind})
+            yield Hypothesis(
+                "LOW_PRECISION_RESULT",
+                f"{' and '.join(outputs)} passes through {kind} [BN-8.2]",
+                {"types": dict.fromkeys(outputs, kind)},
+                {"outputs": list(outputs), "got": kind},
+            )
 
 
 def _inputs():
     for tensors in (("x",), ("dy",), ("x", "dy")):
         for kind in (*NARROW, "float32"):
-            yield Hypothesis("LOW_PRECISION_INPUT", f"{' and '.join(tensors)} is rounded to {kind} before anything is computed [BN-8.2]", {"narrow": dict.fromkeys(tensors, kind)}, {"tensors": list(tensors), "got": kind})
+            yield Hypothesis(
+                "LOW_PRECISION_INPUT",
+                f"{' and '.join(tensors)} is rounded to {kind} before anything is computed [BN-8.2]",
+                {"narrow": dict.fromkeys(tensors, kind)},
+                {"tensors": list(tensors), "got": kind},
+            )
     for names in (("gamma", "beta"), ("gamma", "beta", "running_mean", "running_var"), ("running_mean", "running_var")):
         for kind in ("x", *NARROW):
             words = "x's own type" if kind == "x" else kind
-            yield Hypothesis("LOW_PRECISION_PARAMETERS", f"{', '.join(names)} are rounded to {words} before use [BN-8.2]", {"narrow": dict.fromkeys(names, kind)}, {"got": words, "tensors": list(names)})
+            yield Hypothesis(
+                "LOW_PRECISION_PARAMETERS",
+                f"{', '.join(names)} are rounded to {words} before use [BN-8.2]",
+                {"narrow": dict.fromkeys(names, kind)},
+                {"got": words, "tensors": list(names)},
+            )
 
 
 def _inner():
     for kind in ("x", *NARROW):
         words = "x's own type" if kind == "x" else kind
-        yield Hypothesis("LOW_PRECISION_ARITHMETIC", f"1/sqrt(var + eps) is rounded to {words} [BN-8.2]", {"types": {"r": kind}}, {"quantity": "inverse std", "got": words})
+        yield Hypothesis(
+            "LOW_PRECISION_ARITHMETIC",
+            f"1/sqrt(var + eps) is rounded to {words} [BN-8.2]",
+            {"types": {"r": kind}},
+            {"quantity": "inverse std", "got": words},
+        )
         for reported in (False, True):
-            yield Hypothesis("LOW_PRECISION_ARITHMETIC", f"the batch mean is rounded to {words} before it is subtracted [BN-8.2]", {"types": {"mean": kind, "reported": reported}}, {"quantity": "mean", "got": words})
+            yield Hypothesis(
+                "LOW_PRECISION_ARITHMETIC",
+                f"the batch mean is rounded to {words} before it is subtracted [BN-8.2]",
+                {"types": {"mean": kind, "reported": reported}},
+                {"quantity": "mean", "got": words},
+            )
         for shift in ("exact", "rounded"):
-            yield Hypothesis("LOW_PRECISION_ARITHMETIC", f"inference computes a x + b with a and b rounded to {words} [BN-4.2]", {"types": {"folded": kind, "folded shift": shift}}, {"quantity": "a, b", "got": words})
+            yield Hypothesis(
+                "LOW_PRECISION_ARITHMETIC",
+                f"inference computes a x + b with a and b rounded to {words} [BN-4.2]",
+                {"types": {"folded": kind, "folded shift": shift}},
+                {"quantity": "a, b", "got": words},
+            )
     for kind in NARROW:
-        yield Hypothesis("LOW_PRECISION_ACCUMULATION", f"squared deviations of half-precision values are held in {kind} [BN-2.2]", {"types": {"square": kind, "half only": kind}}, {"quantity": "squares", "got": kind})
-        yield Hypothesis("LOW_PRECISION_ACCUMULATION", f"squared deviations are held in {kind} [BN-2.2]", {"types": {"square": kind}}, {"quantity": "squares", "got": kind})
+        yield Hypothesis(
+            "LOW_PRECISION_ACCUMULATION",
+            f"squared deviations of half-precision values are held in {kind} [BN-2.2]",
+            {"types": {"square": kind, "half only": kind}},
+            {"quantity": "squares", "got": kind},
+        )
+        yield Hypothesis(
+            "LOW_PRECISION_ACCUMULATION",
+            f"squared deviations are held in {kind} [BN-2.2]",
+            {"types": {"square": kind}},
+            {"quantity": "squares", "got": kind},
+        )
         yield Hypothesis("LOW_PRECISION_ACCUMULATION", f"m is held in {kind} [BN-1.2]", {"types": {"count": kind}}, {"quantity": "m", "got": kind})

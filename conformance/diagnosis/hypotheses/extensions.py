@@ -25,20 +25,54 @@ def _masks():
     yield Hypothesis("MASK_IGNORED", "the mask is not used [BN-6.1]", {"mask": "ignored"}, {}, masked)
     for spread, text in (("all", "the mean is masked, the variance is not"), ("zeros", "masked values count as zeros in the variance")):
         yield Hypothesis("MASK_IGNORED", f"{text} [BN-6.1]", {"mask_spread": spread}, {"part": "variance"}, masked)
-    yield Hypothesis("MASK_COUNT", "m/(m-1) of running_var counts all positions, expected the masked ones [BN-6.1]", {"mask_factor": "all"}, {"part": "running_var"}, masked)
+    yield Hypothesis(
+        "MASK_COUNT",
+        "m/(m-1) of running_var counts all positions, expected the masked ones [BN-6.1]",
+        {"mask_factor": "all"},
+        {"part": "running_var"},
+        masked,
+    )
     yield Hypothesis("MASK_INVERTED", "true marks the values that are left out [BN-6.1]", {"mask": "inverted"}, {}, masked)
-    for count, text in (("all", "all positions"), ("channel 0", "the first channel"), ("every channel", "the masked values of all channels"), ("channels", "C times the masked values"), ("mean", "the mean over the channels"), ("samples", "the marked samples, not their positions"), ("shrunk", "the mask before it is broadcast"), ("as given", "the mask as given, not broadcast")):
+    for count, text in (
+        ("all", "all positions"),
+        ("channel 0", "the first channel"),
+        ("every channel", "the masked values of all channels"),
+        ("channels", "C times the masked values"),
+        ("mean", "the mean over the channels"),
+        ("samples", "the marked samples, not their positions"),
+        ("shrunk", "the mask before it is broadcast"),
+        ("as given", "the mask as given, not broadcast"),
+        ("plus epsilon", "the masked values plus 1e-7"),
+    ):
         for gradient in ("m", "all"):
-            yield Hypothesis("MASK_COUNT", f"masked sums are divided by the count of {text} [BN-6.1]", {"mask_count": count, "gradient_count": gradient}, {"got": text}, masked)
+            yield Hypothesis(
+                "MASK_COUNT",
+                f"masked sums are divided by the count of {text} [BN-6.1]",
+                {"mask_count": count, "gradient_count": gradient},
+                {"got": text},
+                masked,
+            )
     for what in ("zero", "x", "beta"):
         for dx, parameters in product(("", "zero"), ("all", "marked")):
             sums = "marked" if dx else "all"
-            yield Hypothesis("MASK_OUTPUT", f"y is {what} where the mask is false; it is computed at every position [BN-6.1]", {"mask_output": what, "mask_dx": dx, "mask_parameters": parameters, "mask_sums": sums}, {"got": what}, masked)
+            yield Hypothesis(
+                "MASK_OUTPUT",
+                f"y is {what} where the mask is false; it is computed at every position [BN-6.1]",
+                {"mask_output": what, "mask_dx": dx, "mask_parameters": parameters, "mask_sums": sums},
+                {"got": what},
+                masked,
+            )
     for sums, terms, dx, parameters, count in product(("all", "marked"), ("marked", "all", "none"), ("", "zero"), ("all", "marked"), ("m", "all")):
         if (sums, terms, dx, parameters, count) != ("all", "marked", "", "all", "m"):
             detail = {"sums over": sums, "terms at": terms, "parameters over": parameters, "dx outside": dx or "kept", "divisor": count}
             text = f"the gradient under a mask: sums over {sums} positions, terms through the statistics at {terms}, dgamma and dbeta over {parameters}"
-            yield Hypothesis("MASK_GRADIENT", f"{text}{', dx zero outside' if dx else ''} [BN-6.2]", {"mask_sums": sums, "mask_terms": terms, "mask_dx": dx, "mask_parameters": parameters, "gradient_count": count}, detail, masked)
+            yield Hypothesis(
+                "MASK_GRADIENT",
+                f"{text}{', dx zero outside' if dx else ''} [BN-6.2]",
+                {"mask_sums": sums, "mask_terms": terms, "mask_dx": dx, "mask_parameters": parameters, "gradient_count": count},
+                detail,
+                masked,
+            )
 
 
 def _shards():
@@ -54,15 +88,48 @@ def _shards():
         ("mean of local var", "SYNC_MEAN_OF_LOCAL_VAR", "the variance is the plain mean of the shards' own"),
     ):
         yield Hypothesis(name, f"{text} [BN-6.3]", {"shards": how}, {"got": how, "expected": "whole batch"}, sharded)
-    yield Hypothesis("DEGENERATE_POISONS_STATE", "the NaN of an empty shard enters the merged statistics [BN-6.3, BN-3.5]", {"shards": "poisoned"}, {"m": 0}, sharded)
+    yield Hypothesis(
+        "DEGENERATE_POISONS_STATE",
+        "the NaN of an empty shard enters the merged statistics [BN-6.3, BN-3.5]",
+        {"shards": "poisoned"},
+        {"m": 0},
+        sharded,
+    )
     for state, sums in product(("merged", "first", "last", "mean", "mean unbiased", "sequential"), ("merged", "local", "last")):
-        yield Hypothesis("SYNC_LOCAL_ONLY", "each shard normalizes by its own statistics [BN-6.3]", {"shards": "local", "shard_state": state, "shard_sums": sums, "shard_sums_in": "parameters"}, {"state": state}, sharded)
+        yield Hypothesis(
+            "SYNC_LOCAL_ONLY",
+            "each shard normalizes by its own statistics [BN-6.3]",
+            {"shards": "local", "shard_state": state, "shard_sums": sums, "shard_sums_in": "parameters"},
+            {"state": state},
+            sharded,
+        )
     for state in ("first", "last", "mean", "mean unbiased", "count", "sequential", "local count"):
-        yield Hypothesis("SYNC_STATE_LOCAL", f"the state takes the shards' statistics ({state}), not those of the whole batch [BN-6.3]", {"shard_state": state}, {"got": state}, sharded)
-    for sums, where in product(("local", "first", "last", "counted twice", "counted by all", "divided", "equal", "local over total"), ("parameters", "dx", "both")):
+        yield Hypothesis(
+            "SYNC_STATE_LOCAL",
+            f"the state takes the shards' statistics ({state}), not those of the whole batch [BN-6.3]",
+            {"shard_state": state},
+            {"got": state},
+            sharded,
+        )
+    for sums, where in product((
+        "local",
+        "first",
+        "last",
+        "counted twice",
+        "counted by all",
+        "divided",
+        "equal",
+        "local over total",
+    ), ("parameters", "dx", "both")):
         if sums == "first" and where != "dx":
             continue
-        yield Hypothesis("SYNC_GRADIENT", f"the sums of the gradient in {where} are {sums}, expected those of the whole batch [BN-6.3]", {"shard_sums": sums, "shard_sums_in": where}, {"got": sums, "in": where}, sharded)
+        yield Hypothesis(
+            "SYNC_GRADIENT",
+            f"the sums of the gradient in {where} are {sums}, expected those of the whole batch [BN-6.3]",
+            {"shard_sums": sums, "shard_sums_in": where},
+            {"got": sums, "in": where},
+            sharded,
+        )
 
 
 def _renorm():
@@ -105,29 +172,111 @@ def _fold():
         ("the first of that length", lambda case, weight: next((k for k, n in enumerate(weight.shape) if n == a_size(case)), 0)),
     )
     for text, choose in choices:
-        yield Hypothesis("FOLD_WRONG_AXIS", f"the weight is scaled along axis {text}, expected out_axis [BN-4.3]", {"fold": {"axis": choose}}, {"got": text, "expected": "out_axis"}, modes("fold"))
+        yield Hypothesis(
+            "FOLD_WRONG_AXIS",
+            f"the weight is scaled along axis {text}, expected out_axis [BN-4.3]",
+            {"fold": {"axis": choose}},
+            {"got": text, "expected": "out_axis"},
+            modes("fold"),
+        )
     for order in ("interleaved", "transposed", "first only"):
-        yield Hypothesis("FOLD_WRONG_AXIS", f"the outputs of grouped layers are scaled in another order ({order}) [BN-4.3]", {"fold": {"order": order}}, {"got": order}, modes("fold"))
+        yield Hypothesis(
+            "FOLD_WRONG_AXIS",
+            f"the outputs of grouped layers are scaled in another order ({order}) [BN-4.3]",
+            {"fold": {"order": order}},
+            {"got": order},
+            modes("fold"),
+        )
     for eps in ("missing", "outside", "clamped"):
         yield Hypothesis("FOLD_EPS", f"eps is {eps} in the folded weight and bias [BN-4.3, BN-2.3]", {"fold": {"eps": eps}}, {"got": eps}, modes("fold"))
-    yield Hypothesis("ROOT_MISSING", "the weight is divided by var + eps, without the root [BN-4.3]", {"fold": {"eps": "no root"}}, {"got": "var + eps"}, modes("fold"))
+    yield Hypothesis(
+        "ROOT_MISSING",
+        "the weight is divided by var + eps, without the root [BN-4.3]",
+        {"fold": {"eps": "no root"}},
+        {"got": "var + eps"},
+        modes("fold"),
+    )
     for value in (1e-3, 1e-5, 1e-12, 1e-8, 0.01, 0.1, 1e-4, 1e-6):
-        yield Hypothesis("FOLD_EPS", f"eps = {value:g} stands in the folded weight and bias [BN-4.3]", {"fold": {"value": value}}, {"got": value}, modes("fold"))
+        yield Hypothesis(
+            "FOLD_EPS",
+            f"eps = {value:g} stands in the folded weight and bias [BN-4.3]",
+            {"fold": {"value": value}},
+            {"got": value},
+            modes("fold"),
+        )
     for eps in ("missing", "outside"):
-        yield Hypothesis("FOLD_EPS", f"eps is {eps} in the folded weight [BN-4.3]", {"fold": {"eps": eps, "eps_in": "weight"}}, {"got": eps, "in": "weight"}, modes("fold"))
-        yield Hypothesis("FOLD_EPS", f"eps is {eps} in the folded bias [BN-4.3]", {"fold": {"eps": eps, "eps_in": "bias"}}, {"got": eps, "in": "bias"}, modes("fold"))
+        yield Hypothesis(
+            "FOLD_EPS",
+            f"eps is {eps} in the folded weight [BN-4.3]",
+            {"fold": {"eps": eps, "eps_in": "weight"}},
+            {"got": eps, "in": "weight"},
+            modes("fold"),
+        )
+        yield Hypothesis(
+            "FOLD_EPS",
+            f"eps is {eps} in the folded bias [BN-4.3]",
+            {"fold": {"eps": eps, "eps_in": "bias"}},
+            {"got": eps, "in": "bias"},
+            modes("fold"),
+        )
     for bias in ("dropped", "unscaled"):
-        yield Hypothesis("FOLD_BIAS_DROPPED", f"the bias of the preceding layer is {bias}, expected a c [BN-4.3]", {"fold": {"bias": bias}}, {"got": bias}, modes("fold"))
-    for words, text in (({"gamma": False}, "gamma is not used"), ({"beta": False}, "beta is not used"), ({"gamma": False, "beta": False}, "gamma and beta are not used"), ({"gamma_in": "weight"}, "gamma is not used in the folded bias"), ({"gamma_in": "bias"}, "gamma is not used in the folded weight")):
+        yield Hypothesis(
+            "FOLD_BIAS_DROPPED",
+            f"the bias of the preceding layer is {bias}, expected a c [BN-4.3]",
+            {"fold": {"bias": bias}},
+            {"got": bias},
+            modes("fold"),
+        )
+    for words, text in (
+        ({"gamma": False}, "gamma is not used"),
+        ({"beta": False}, "beta is not used"),
+        ({"gamma": False, "beta": False}, "gamma and beta are not used"),
+        ({"gamma_in": "weight"}, "gamma is not used in the folded bias"),
+        ({"gamma_in": "bias"}, "gamma is not used in the folded weight"),
+    ):
         yield Hypothesis("FOLD_GAMMA_IGNORED", f"{text} [BN-4.3]", {"fold": words}, dict(words), modes("fold"))
-    for words, text in (({"mean": 0.0}, "is left out of the folded bias"), ({"mean": -1.0}, "has the wrong sign"), ({"mean_scale": lambda a: 1.0}, "is not scaled by a")):
+    for words, text in (
+        ({"mean": 0.0}, "is left out of the folded bias"),
+        ({"mean": -1.0}, "has the wrong sign"),
+        ({"mean_scale": lambda a: 1.0}, "is not scaled by a"),
+    ):
         yield Hypothesis("FOLD_MEAN_DROPPED", f"the running mean {text} [BN-4.3]", {"fold": words}, {"term": "a running_mean"}, modes("fold"))
 
 
 def _population():
-    yield Hypothesis("POPULATION_NOT_UNBIASED", "population statistics average the variances with ddof 0, expected 1 [BN-3.4]", {"population_ddof": 0}, {"got": 0, "expected": 1}, modes("population"))
-    yield Hypothesis("POPULATION_NOT_UNBIASED", "the mean variance is multiplied by m/(m-1) of the mean m [BN-3.4]", {"population": "ddof after"}, {"got": "after"}, modes("population"))
-    yield Hypothesis("POPULATION_WEIGHTED", "population statistics weigh each batch by its size [BN-3.4]", {"population_weighted": True}, {"got": "by size", "expected": "equal"}, modes("population"))
+    yield Hypothesis(
+        "POPULATION_NOT_UNBIASED",
+        "population statistics average the variances with ddof 0, expected 1 [BN-3.4]",
+        {"population_ddof": 0},
+        {"got": 0, "expected": 1},
+        modes("population"),
+    )
+    yield Hypothesis(
+        "POPULATION_NOT_UNBIASED",
+        "the mean variance is multiplied by m/(m-1) of the mean m [BN-3.4]",
+        {"population": "ddof after"},
+        {"got": "after"},
+        modes("population"),
+    )
+    yield Hypothesis(
+        "POPULATION_WEIGHTED",
+        "population statistics weigh each batch by its size [BN-3.4]",
+        {"population_weighted": True},
+        {"got": "by size", "expected": "equal"},
+        modes("population"),
+    )
     for ddof in (0, 1):
-        yield Hypothesis("POPULATION_WEIGHTED", "population statistics are those of all batches as one [BN-3.4]", {"population": "whole", "population_ddof": ddof}, {"got": "whole"}, modes("population"))
-    yield Hypothesis("DDOF_OVER_BATCH_ONLY", "population variances are multiplied by N/(N-1) [BN-3.4]", {"population": "batch ddof"}, {"got": "N/(N-1)"}, modes("population"))
+        yield Hypothesis(
+            "POPULATION_WEIGHTED",
+            "population statistics are those of all batches as one [BN-3.4]",
+            {"population": "whole", "population_ddof": ddof},
+            {"got": "whole"},
+            modes("population"),
+        )
+    yield Hypothesis(
+        "DDOF_OVER_BATCH_ONLY",
+        "population variances are multiplied by N/(N-1) [BN-3.4]",
+        {"population": "batch ddof"},
+        {"got": "N/(N-1)"},
+        modes("population"),
+    )

@@ -8,8 +8,20 @@ def has_gradient(case):
 
 
 def hypotheses(running_ddof):
-    yield Hypothesis("GRAD_FORMULA_OF_OTHER_MODE", "dx of training is gamma r dy, the formula of inference: the terms through mean and variance are missing [BN-5.1]", {"train_gradient": "infer"}, {"mode": "train", "got": "infer", "expected": "train"}, has_gradient)
-    yield Hypothesis("GRAD_FORMULA_OF_OTHER_MODE", "dx of inference has the terms of training; the running statistics are constants [BN-5.2]", {"infer_gradient": "train"}, {"mode": "infer", "got": "train", "expected": "infer"}, modes("infer", "frozen"))
+    yield Hypothesis(
+        "GRAD_FORMULA_OF_OTHER_MODE",
+        "dx of training is gamma r dy, the formula of inference: the terms through mean and variance are missing [BN-5.1]",
+        {"train_gradient": "infer"},
+        {"mode": "train", "got": "infer", "expected": "train"},
+        has_gradient,
+    )
+    yield Hypothesis(
+        "GRAD_FORMULA_OF_OTHER_MODE",
+        "dx of inference has the terms of training; the running statistics are constants [BN-5.2]",
+        {"infer_gradient": "train"},
+        {"mode": "infer", "got": "train", "expected": "infer"},
+        modes("infer", "frozen"),
+    )
     for mode in ("both", "train", "infer"):
         yield from _terms(mode)
     yield from _statistics()
@@ -63,35 +75,113 @@ def _terms(mode):
     for term, changes in DROPPED:
         if "mean" in term and mode != "both":
             continue  # inference has no such term
-        yield Hypothesis("GRAD_TERM_DROPPED", f"dx lacks {term}{where} [BN-5.1, BN-5.2]", {**changes, "gradient_modes": mode}, {"output": "dx", "term": term, "mode": mode}, has_gradient)
+        yield Hypothesis(
+            "GRAD_TERM_DROPPED",
+            f"dx lacks {term}{where} [BN-5.1, BN-5.2]",
+            {**changes, "gradient_modes": mode},
+            {"output": "dx", "term": term, "mode": mode},
+            has_gradient,
+        )
     for term, changes in SIGNS if mode == "both" else ():
-        yield Hypothesis("GRAD_SCALED", f"dx has {term} with the wrong sign{where} [BN-5.1]", {**changes, "gradient_modes": mode}, {"output": "dx", "term": term, "factor": "-1", "mode": mode}, has_gradient)
+        yield Hypothesis(
+            "GRAD_SCALED",
+            f"dx has {term} with the wrong sign{where} [BN-5.1]",
+            {**changes, "gradient_modes": mode},
+            {"output": "dx", "term": term, "factor": "-1", "mode": mode},
+            has_gradient,
+        )
     for text, changes in SCALED:
         if "mean" in text and mode != "both":
             continue
         name = "GRAD_TERM_DROPPED" if "without" in text or text.endswith("dy x") else "GRAD_SCALED"
-        yield Hypothesis(name, f"{text}{where} [BN-5.1, BN-5.2]", {**changes, "gradient_modes": mode}, {"output": text.split()[0].strip(":"), "got": text, "mode": mode}, has_gradient)
+        yield Hypothesis(
+            name,
+            f"{text}{where} [BN-5.1, BN-5.2]",
+            {**changes, "gradient_modes": mode},
+            {"output": text.split()[0].strip(":"), "got": text, "mode": mode},
+            has_gradient,
+        )
     for output in ("dx", "dgamma", "dbeta"):
         for text, rule in FACTORS:
             name = "GRAD_TERM_DROPPED" if text == "0" else "GRAD_SCALED"
-            yield Hypothesis(name, f"{output} is multiplied by {text}{where} [BN-5.1, BN-5.2]", {f"{output}_scale": rule, "gradient_modes": mode}, {"output": output, "factor": text, "mode": mode}, has_gradient)
+            yield Hypothesis(
+                name,
+                f"{output} is multiplied by {text}{where} [BN-5.1, BN-5.2]",
+                {f"{output}_scale": rule, "gradient_modes": mode},
+                {"output": output, "factor": text, "mode": mode},
+                has_gradient,
+            )
     for text, rule in FACTORS:
         changes = {"dgamma_scale": rule, "dbeta_scale": rule}
-        yield Hypothesis("GRAD_SCALED", f"dgamma and dbeta are multiplied by {text}{where} [BN-5.1]", {**changes, "gradient_modes": mode}, {"output": "dgamma, dbeta", "factor": text, "mode": mode}, has_gradient)
+        yield Hypothesis(
+            "GRAD_SCALED",
+            f"dgamma and dbeta are multiplied by {text}{where} [BN-5.1]",
+            {**changes, "gradient_modes": mode},
+            {"output": "dgamma, dbeta", "factor": text, "mode": mode},
+            has_gradient,
+        )
         changes["dx_scale"] = rule
-        yield Hypothesis("GRAD_SCALED", f"all gradients are multiplied by {text}{where} [BN-5.1]", {**changes, "gradient_modes": mode}, {"output": "all", "factor": text, "mode": mode}, has_gradient)
+        yield Hypothesis(
+            "GRAD_SCALED",
+            f"all gradients are multiplied by {text}{where} [BN-5.1]",
+            {**changes, "gradient_modes": mode},
+            {"output": "all", "factor": text, "mode": mode},
+            has_gradient,
+        )
 
 
 def _statistics():
-    yield Hypothesis("GRAD_SCALED", "the term through the variance is divided by m - 1, expected m [BN-5.1]", {"variance_term": lambda var, eps, m: m / (m - 1)}, {"output": "dx", "term": "x_hat mean(dy x_hat)", "factor": "m/(m-1)"}, has_gradient)
-    yield Hypothesis("EPS_GRADIENT_DIFFERS", "the term through the variance divides by var, without eps [BN-5.1]", {"variance_term": lambda var, eps, m: (var + eps) / var}, {"got": "missing in the variance term"}, has_gradient)
-    yield Hypothesis("GAMMA_BETA_SWAPPED", "dgamma and dbeta are given out in each other's place [BN-5.1]", {"parameters_swapped": True}, {"output": "dgamma, dbeta"}, has_gradient)
-    yield Hypothesis("GRAD_FROM_OUTPUT", "the backward pass recovers x_hat as (y - beta)/gamma, which gamma = 0 forbids [BN-7.5]", {"hat_from_y": True}, {}, has_gradient)
-    yield Hypothesis("GRAD_ACCUMULATED", "dgamma and dbeta contain those of earlier steps [BN-5.1]", {"accumulate": True}, {"output": "dgamma, dbeta"}, has_gradient)
-    yield Hypothesis("GRAD_WRONG_STATS", "the gradient of inference uses the statistics of the batch [BN-5.2]", {"gradient_stats": {"infer": "batch"}}, {"mode": "infer"}, modes("infer", "frozen"))
+    yield Hypothesis(
+        "GRAD_SCALED",
+        "the term through the variance is divided by m - 1, expected m [BN-5.1]",
+        {"variance_term": lambda var, eps, m: m / (m - 1)},
+        {"output": "dx", "term": "x_hat mean(dy x_hat)", "factor": "m/(m-1)"},
+        has_gradient,
+    )
+    yield Hypothesis(
+        "EPS_GRADIENT_DIFFERS",
+        "the term through the variance divides by var, without eps [BN-5.1]",
+        {"variance_term": lambda var, eps, m: (var + eps) / var},
+        {"got": "missing in the variance term"},
+        has_gradient,
+    )
+    yield Hypothesis(
+        "GAMMA_BETA_SWAPPED",
+        "dgamma and dbeta are given out in each other's place [BN-5.1]",
+        {"parameters_swapped": True},
+        {"output": "dgamma, dbeta"},
+        has_gradient,
+    )
+    yield Hypothesis(
+        "GRAD_FROM_OUTPUT",
+        "the backward pass recovers x_hat as (y - beta)/gamma, which gamma = 0 forbids [BN-7.5]",
+        {"hat_from_y": True},
+        {},
+        has_gradient,
+    )
+    yield Hypothesis(
+        "GRAD_ACCUMULATED",
+        "dgamma and dbeta contain those of earlier steps [BN-5.1]",
+        {"accumulate": True},
+        {"output": "dgamma, dbeta"},
+        has_gradient,
+    )
+    yield Hypothesis(
+        "GRAD_WRONG_STATS",
+        "the gradient of inference uses the statistics of the batch [BN-5.2]",
+        {"gradient_stats": {"infer": "batch"}},
+        {"mode": "infer"},
+        modes("infer", "frozen"),
+    )
     for when, words in (("running", "before"), ("updated", "after")):
         for formula in ("train", "infer"):
-            yield Hypothesis("GRAD_WRONG_STATS", f"the gradient of training uses the running statistics from {words} the step [BN-5.1]", {"gradient_stats": {"train": when}, "train_gradient": formula}, {"mode": "train", "got": when}, modes("train"))
+            yield Hypothesis(
+                "GRAD_WRONG_STATS",
+                f"the gradient of training uses the running statistics from {words} the step [BN-5.1]",
+                {"gradient_stats": {"train": when}, "train_gradient": formula},
+                {"mode": "train", "got": when},
+                modes("train"),
+            )
 
 
 def _higher():
@@ -99,8 +189,20 @@ def _higher():
         yield Hypothesis("JVP_TERM_DROPPED", f"the forward-mode derivative lacks {text} [BN-5.3]", {"jvp": {term: 0.0}}, {"term": text}, second_or_tangent)
     for what, words in (("jvp", "the forward-mode derivative"), ("second", "the second derivative")):
         for mode in ("train", "infer"):
-            yield Hypothesis("GRAD_FORMULA_OF_OTHER_MODE", f"{words} of {mode} is that of the other mode [BN-5.3, BN-5.4]", {what: {f"other mode {mode}": 1.0}}, {"mode": mode, "order": words}, second_or_tangent)
-    yield Hypothesis("JVP_TERM_DROPPED", "the forward-mode derivative is that of inference: it lacks both means [BN-5.3]", {"jvp": {"mean": 0.0, "hat": 0.0}}, {"term": "mean(x'), x_hat mean(x_hat x')"}, second_or_tangent)
+            yield Hypothesis(
+                "GRAD_FORMULA_OF_OTHER_MODE",
+                f"{words} of {mode} is that of the other mode [BN-5.3, BN-5.4]",
+                {what: {f"other mode {mode}": 1.0}},
+                {"mode": mode, "order": words},
+                second_or_tangent,
+            )
+    yield Hypothesis(
+        "JVP_TERM_DROPPED",
+        "the forward-mode derivative is that of inference: it lacks both means [BN-5.3]",
+        {"jvp": {"mean": 0.0, "hat": 0.0}},
+        {"term": "mean(x'), x_hat mean(x_hat x')"},
+        second_or_tangent,
+    )
     for term, text in (
         ("projection", "the projection P(u_x)"),
         ("gamma", "u_gamma x_hat in d2dy"),
@@ -118,4 +220,10 @@ def _higher():
         ("d2gamma projection", "the projection in d2gamma"),
         ("d2dy projection", "the projection in d2dy"),
     ):
-        yield Hypothesis("SECOND_ORDER_TERM_DROPPED", f"the second derivative lacks {text} [BN-5.4]", {"second": {term: 0.0}}, {"term": text}, second_or_tangent)
+        yield Hypothesis(
+            "SECOND_ORDER_TERM_DROPPED",
+            f"the second derivative lacks {text} [BN-5.4]",
+            {"second": {term: 0.0}},
+            {"term": text},
+            second_or_tangent,
+        )

@@ -1,4 +1,4 @@
-"""Mistakes in the running statistics and in the choice of statistics [BN-3, BN-4]."""
+"""Mistakes in the running statistics [BN-3]."""
 
 from .record import Hypothesis, cumulative, modes, stateful
 
@@ -8,8 +8,6 @@ def hypotheses(running_ddof):
     yield from _decay()
     yield from _state()
     yield from _kinds()
-    yield from _mode()
-    yield from _edges()
 
 
 def _estimator(declared):
@@ -28,11 +26,19 @@ def _estimator(declared):
         "RUNNING_VAR_DDOF", "running_var uses (m-1)/m where m/(m-1) is meant [BN-3.3]", {"ddof_count": "inverse"}, {"got": -1, "expected": declared}, stateful
     )
     yield Hypothesis(
-        "RUNNING_MEAN_DDOF", "the running mean is multiplied by m/(m-1); the mean is never rescaled [BN-3.3]", {"mean_factor": True}, {"term": "running_mean"}, stateful
+        "RUNNING_MEAN_DDOF",
+        "the running mean is multiplied by m/(m-1); the mean is never rescaled [BN-3.3]",
+        {"mean_factor": True},
+        {"term": "running_mean"},
+        stateful,
     )
     if not declared:
         yield Hypothesis(
-            "RUNNING_MEAN_DDOF", "the running mean is multiplied by m/(m-1) [BN-3.3]", {"mean_factor": True, "running_ddof": 1}, {"term": "running_mean"}, stateful
+            "RUNNING_MEAN_DDOF",
+            "the running mean is multiplied by m/(m-1) [BN-3.3]",
+            {"mean_factor": True, "running_ddof": 1},
+            {"term": "running_mean"},
+            stateful,
         )
     for count, words in (("batch", "N/(N-1)"), ("axis 0", "N/(N-1), N the size of axis 0"), ("spatial", "S/(S-1)"), ("total", "size/(size-1)")):
         yield Hypothesis(
@@ -45,9 +51,21 @@ def _estimator(declared):
 
 
 def _decay():
-    yield Hypothesis("DECAY_COMPLEMENT", "decay and 1 - decay are exchanged: decay weighs the OLD state [BN-3.1]", {"decay": lambda d, t, c: 1 - d}, {"got": "1 - decay", "expected": "decay"}, stateful)
+    yield Hypothesis(
+        "DECAY_COMPLEMENT",
+        "decay and 1 - decay are exchanged: decay weighs the OLD state [BN-3.1]",
+        {"decay": lambda d, t, c: 1 - d},
+        {"got": "1 - decay", "expected": "decay"},
+        stateful,
+    )
     for value in (0.0, 0.5, 0.9, 0.99, 0.999, 0.1, 0.01, 1.0):
-        yield Hypothesis("DECAY_DIFFERS", f"the state decays by {value:g} whatever decay says [BN-3.1]", {"decay": lambda d, t, c, v=value: v}, {"got": value, "expected": "decay"}, stateful)
+        yield Hypothesis(
+            "DECAY_DIFFERS",
+            f"the state decays by {value:g} whatever decay says [BN-3.1]",
+            {"decay": lambda d, t, c, v=value: v},
+            {"got": value, "expected": "decay"},
+            stateful,
+        )
     for name, text, rule in (
         ("root", "sqrt(decay)", lambda d, t, c: d**0.5),
         ("half", "(1 + decay)/2", lambda d, t, c: (1 + d) / 2),
@@ -65,17 +83,74 @@ def _decay():
         ("the cumulative average with the initial state", lambda d, t, c: t / (t + 1)),
         ("a debiased weight (1-decay)/(1-decay**t)", lambda d, t, c: 1 - (1 - d) / (1 - d**t) if d < 1 else 1.0),
     ):
-        yield Hypothesis("DECAY_SHRINKS", f"the weight of a new batch changes from step to step: the old state keeps {text} [BN-3.1]", {"decay": rule}, {"got": text, "expected": "decay"}, stateful)
-    yield Hypothesis("FIRST_STEP_REPLACES", "the first training step replaces the state instead of blending into it [BN-3.1]", {"decay": lambda d, t, c: 0.0 if t == 1 else d}, {}, stateful)
+        yield Hypothesis(
+            "DECAY_SHRINKS",
+            f"the weight of a new batch changes from step to step: the old state keeps {text} [BN-3.1]",
+            {"decay": rule},
+            {"got": text, "expected": "decay"},
+            stateful,
+        )
+    yield Hypothesis(
+        "FIRST_STEP_REPLACES",
+        "the first training step replaces the state instead of blending into it [BN-3.1]",
+        {"decay": lambda d, t, c: 0.0 if t == 1 else d},
+        {},
+        stateful,
+    )
     yield Hypothesis("STATE_RESCALED", "the old state is multiplied by this batch's size over the last one's [BN-3.1]", {"by_count": "rescaled"}, {}, stateful)
-    yield Hypothesis("CUMULATIVE_IGNORED", "the cumulative average weighs each step by the size of its batch [BN-3.2]", {"by_count": "weighted"}, {"got": "weighted by m", "expected": "1/t"}, cumulative)
+    yield Hypothesis(
+        "CUMULATIVE_IGNORED",
+        "the cumulative average weighs each step by the size of its batch [BN-3.2]",
+        {"by_count": "weighted"},
+        {"got": "weighted by m", "expected": "1/t"},
+        cumulative,
+    )
     for part in ("mean", "var"):
-        yield Hypothesis("DECAY_COMPLEMENT", f"decay and 1 - decay are exchanged for running_{part} [BN-3.1]", {"decay": lambda d, t, c: 1 - d, "decay_part": part}, {"got": "1 - decay", "part": f"running_{part}"}, stateful)
-    yield Hypothesis("DECAY_DIFFERS", "the batch is added without its weight: running = decay old + new [BN-3.1]", {"mix": "sum"}, {"got": "new weight 1"}, stateful)
-    yield Hypothesis("DECAY_DIFFERS", "the old state keeps its whole weight: running = old + (1 - decay) new [BN-3.1]", {"mix": "unweighted old"}, {"got": "old weight 1"}, stateful)
-    yield Hypothesis("INITIAL_STATE_COUNTED", "the cumulative average counts the initial state as a step [BN-3.2]", {"cumulative": lambda t: 1 / (t + 1)}, {"got": "1/(t+1)", "expected": "1/t"}, cumulative)
-    for text, rule in (("1 (the last batch alone)", lambda t: 1.0), ("0 (no update)", lambda t: 0.0), ("0.1", lambda t: 0.1), ("0.01", lambda t: 0.01), ("0.5", lambda t: 0.5), ("0.001", lambda t: 0.001), ("0.9", lambda t: 0.9), ("0.99", lambda t: 0.99)):
-        yield Hypothesis("CUMULATIVE_IGNORED", f"decay = None gives each batch the weight {text}, expected 1/t in step t [BN-3.2]", {"cumulative": rule}, {"got": text, "expected": "1/t"}, cumulative)
+        yield Hypothesis(
+            "DECAY_COMPLEMENT",
+            f"decay and 1 - decay are exchanged for running_{part} [BN-3.1]",
+            {"decay": lambda d, t, c: 1 - d, "decay_part": part},
+            {"got": "1 - decay", "part": f"running_{part}"},
+            stateful,
+        )
+    yield Hypothesis(
+        "DECAY_DIFFERS",
+        "the batch is added without its weight: running = decay old + new [BN-3.1]",
+        {"mix": "sum"},
+        {"got": "new weight 1"},
+        stateful,
+    )
+    yield Hypothesis(
+        "DECAY_DIFFERS",
+        "the old state keeps its whole weight: running = old + (1 - decay) new [BN-3.1]",
+        {"mix": "unweighted old"},
+        {"got": "old weight 1"},
+        stateful,
+    )
+    yield Hypothesis(
+        "INITIAL_STATE_COUNTED",
+        "the cumulative average counts the initial state as a step [BN-3.2]",
+        {"cumulative": lambda t: 1 / (t + 1)},
+        {"got": "1/(t+1)", "expected": "1/t"},
+        cumulative,
+    )
+    for text, rule in (
+        ("1 (the last batch alone)", lambda t: 1.0),
+        ("0 (no update)", lambda t: 0.0),
+        ("0.1", lambda t: 0.1),
+        ("0.01", lambda t: 0.01),
+        ("0.5", lambda t: 0.5),
+        ("0.001", lambda t: 0.001),
+        ("0.9", lambda t: 0.9),
+        ("0.99", lambda t: 0.99),
+    ):
+        yield Hypothesis(
+            "CUMULATIVE_IGNORED",
+            f"decay = None gives each batch the weight {text}, expected 1/t in step t [BN-3.2]",
+            {"cumulative": rule},
+            {"got": text, "expected": "1/t"},
+            cumulative,
+        )
     yield Hypothesis("DEGENERATE_SKIPPED", "an empty step counts in the cumulative average [BN-3.5]", {"empty_counts": True}, {"m": 0}, cumulative)
 
 
@@ -83,72 +158,122 @@ def _state():
     yield Hypothesis("STATE_NOT_UPDATED", "a training step leaves the state as it was [BN-3.6]", {"updates": 0}, {"part": "both"}, stateful)
     yield Hypothesis("STATE_NOT_UPDATED", "a training step leaves running_mean as it was [BN-3.6]", {"update_mean": False}, {"part": "running_mean"}, stateful)
     yield Hypothesis("STATE_NOT_UPDATED", "a training step leaves running_var as it was [BN-3.6]", {"update_var": False}, {"part": "running_var"}, stateful)
-    yield Hypothesis("STATE_NOT_UPDATED", "a training step updates the state only if a gradient is asked for [BN-3.6]", {"needs_gradient": True}, {"part": "without dy"}, stateful)
-    yield Hypothesis("STATE_NOT_UPDATED", "only the first training step moves the state [BN-3.6]", {"only_steps": lambda t: t == 1}, {"part": "after the first step"}, stateful)
+    yield Hypothesis(
+        "STATE_NOT_UPDATED",
+        "a training step updates the state only if a gradient is asked for [BN-3.6]",
+        {"needs_gradient": True},
+        {"part": "without dy"},
+        stateful,
+    )
+    yield Hypothesis(
+        "STATE_NOT_UPDATED",
+        "only the first training step moves the state [BN-3.6]",
+        {"only_steps": lambda t: t == 1},
+        {"part": "after the first step"},
+        stateful,
+    )
     yield Hypothesis("STATE_UPDATED_TWICE", "a training step blends its statistics in twice [BN-3.6]", {"updates": 2}, {"got": 2, "expected": 1}, stateful)
-    yield Hypothesis("STATE_UPDATED_TWICE", "a training step with a gradient blends its statistics in twice [BN-3.6]", {"again_with_gradient": True}, {"got": 2, "expected": 1}, stateful)
+    yield Hypothesis(
+        "STATE_UPDATED_TWICE",
+        "a training step with a gradient blends its statistics in twice [BN-3.6]",
+        {"again_with_gradient": True},
+        {"got": 2, "expected": 1},
+        stateful,
+    )
     for where, words in ((("infer", "frozen"), "inference and frozen training"), (("infer",), "inference"), (("frozen",), "frozen training")):
-        yield Hypothesis("STATE_UPDATED_IN_INFERENCE", f"{words} changes the state; only training may [BN-4.4]", {"update_in": where}, {"modes": list(where)}, modes(*where))
+        yield Hypothesis(
+            "STATE_UPDATED_IN_INFERENCE",
+            f"{words} changes the state; only training may [BN-4.4]",
+            {"update_in": where},
+            {"modes": list(where)},
+            modes(*where),
+        )
     yield Hypothesis("STATE_BEFORE_STEP", "the state given out is the one from before the step [BN-3.6]", {"state_given": "before"}, {}, stateful)
-    yield Hypothesis("STATE_BEFORE_STEP", "the state given out is the one from before the last training step [BN-3.6]", {"state_given": "lagging"}, {}, stateful)
-    yield Hypothesis("STATE_BEFORE_STEP", "the state is updated one step late: inference sees the state before the last step too [BN-3.6]", {"state_given": "late"}, {}, stateful)
+    yield Hypothesis(
+        "STATE_BEFORE_STEP",
+        "the state given out is the one from before the last training step [BN-3.6]",
+        {"state_given": "lagging"},
+        {},
+        stateful,
+    )
+    yield Hypothesis(
+        "STATE_BEFORE_STEP",
+        "the state is updated one step late: inference sees the state before the last step too [BN-3.6]",
+        {"state_given": "late"},
+        {},
+        stateful,
+    )
     for where in (("out",), ("set",), ("set", "out"), ("inference",), ("update",)):
-        yield Hypothesis("STATE_SWAPPED", f"running_mean and running_var are exchanged ({', '.join(where)}) [BN-3.1]", {"swapped_state": where}, {"where": list(where)}, stateful)
+        yield Hypothesis(
+            "STATE_SWAPPED",
+            f"running_mean and running_var are exchanged ({', '.join(where)}) [BN-3.1]",
+            {"swapped_state": where},
+            {"where": list(where)},
+            stateful,
+        )
     for parts in (("mean", "var"), ("mean",), ("var",)):
         words = " and ".join(f"running_{part}" for part in parts)
-        yield Hypothesis("STATE_NOT_LOADED", f"the layer starts from its own {words}, not from the state given [BN-4.1]", {"state_not_loaded": parts}, {"part": words}, stateful)
-    yield Hypothesis("STATE_DEBIASED", "the average starts from zero and is divided by 1 - decay^t [BN-3.1]", {"debiased": ("from zero", "out", "inference")}, {"where": "from zero"}, stateful)
+        yield Hypothesis(
+            "STATE_NOT_LOADED",
+            f"the layer starts from its own {words}, not from the state given [BN-4.1]",
+            {"state_not_loaded": parts},
+            {"part": words},
+            stateful,
+        )
+    yield Hypothesis(
+        "STATE_DEBIASED",
+        "the average starts from zero and is divided by 1 - decay^t [BN-3.1]",
+        {"debiased": ("from zero", "out", "inference")},
+        {"where": "from zero"},
+        stateful,
+    )
     for where in (("out",), ("inference",), ("out", "inference")):
-        yield Hypothesis("STATE_DEBIASED", f"the state is divided by 1 - decay^t ({', '.join(where)}) [BN-3.1]", {"debiased": where}, {"where": list(where)}, stateful)
+        yield Hypothesis(
+            "STATE_DEBIASED",
+            f"the state is divided by 1 - decay^t ({', '.join(where)}) [BN-3.1]",
+            {"debiased": where},
+            {"where": list(where)},
+            stateful,
+        )
 
 
 def _kinds():
-    words = {"std": "STATE_KIND_STD", "std with eps": "STATE_KIND_STD", "inverse std": "STATE_KIND_INVERSE_STD", "inverse std without eps": "STATE_KIND_INVERSE_STD"}
+    words = {
+        "std": "STATE_KIND_STD",
+        "std with eps": "STATE_KIND_STD",
+        "inverse std": "STATE_KIND_INVERSE_STD",
+        "inverse std without eps": "STATE_KIND_INVERSE_STD",
+    }
     for kind, name in words.items():
         noun = "a standard deviation" if "INVERSE" not in name else "an inverse standard deviation"
         for at_set, used in ((False, False), (True, True), (False, True), (True, False)):
-            yield Hypothesis(name, f"running_var holds {noun}, expected a variance [BN-3.1]", {"state_kind": kind, "state_kind_set": at_set, "state_kind_used": used}, {"got": kind, "expected": "variance"}, stateful)
-        yield Hypothesis(name, f"running_var is given out as {noun}, expected a variance [BN-3.1]", {"state_kind_out": kind}, {"got": kind, "expected": "variance"}, stateful)
+            yield Hypothesis(
+                name,
+                f"running_var holds {noun}, expected a variance [BN-3.1]",
+                {"state_kind": kind, "state_kind_set": at_set, "state_kind_used": used},
+                {"got": kind, "expected": "variance"},
+                stateful,
+            )
+        yield Hypothesis(
+            name,
+            f"running_var is given out as {noun}, expected a variance [BN-3.1]",
+            {"state_kind_out": kind},
+            {"got": kind, "expected": "variance"},
+            stateful,
+        )
     for where, text in (("batch", "each batch's variance"), ("state", "running_var in every step")):
-        yield Hypothesis("EPS_STORED", f"eps is added to {text}: running_var contains eps; it belongs into the root alone [BN-3.1, BN-2.3]", {"eps_stored": where}, {"where": where}, stateful)
+        yield Hypothesis(
+            "EPS_STORED",
+            f"eps is added to {text}: running_var contains eps; it belongs into the root alone [BN-3.1, BN-2.3]",
+            {"eps_stored": where},
+            {"where": where},
+            stateful,
+        )
     yield Hypothesis("EPS_STORED", "running_var is given out with eps added [BN-3.1]", {"state_kind_out": "with eps"}, {"where": "out"}, stateful)
-    yield Hypothesis("EPS_STORED", "eps is added to each batch's variance before the factor m/(m-1) [BN-3.1]", {"eps_stored": "before factor"}, {"where": "batch"}, stateful)
-
-
-def _mode():
-    for choice, text in (("running", "the running statistics"), ("mean running", "the running mean"), ("var running", "the running variance")):
-        for gradient in ("train", "infer"):
-            yield Hypothesis("WRONG_STATS_FOR_MODE", f"training normalizes by {text}, expected those of the batch [BN-2.3]", {"train_stats": choice, "train_gradient": gradient}, {"mode": "train", "got": choice, "expected": "batch"}, stateful)
-        yield Hypothesis("WRONG_STATS_FOR_MODE", f"training normalizes by {text} and keeps the gradient of the batch's [BN-2.3]", {"train_stats": choice, "gradient_stats": {"train": "batch"}}, {"mode": "train", "got": choice, "expected": "batch"}, stateful)
-    yield Hypothesis("WRONG_STATS_FOR_MODE", "training is run as inference: running statistics, no update [BN-2.3, BN-3.6]", {"train_stats": "running", "train_gradient": "infer", "updates": 0}, {"mode": "train", "got": "running", "expected": "batch"}, stateful)
-    for choice, text in (("batch", "the statistics of the batch"), ("mean batch", "the batch mean"), ("var batch", "the batch variance")):
-        for gradient in ("infer", "train"):
-            yield Hypothesis("WRONG_STATS_FOR_MODE", f"inference normalizes by {text}, expected the running statistics [BN-4.1]", {"infer_stats": choice, "infer_gradient": gradient}, {"mode": "infer", "got": choice, "expected": "running"}, modes("infer", "frozen"))
-        yield Hypothesis("WRONG_STATS_FOR_MODE", f"inference normalizes by {text} and keeps the gradient of the running ones [BN-4.1]", {"infer_stats": choice, "gradient_stats": {"infer": "running"}}, {"mode": "infer", "got": choice, "expected": "running"}, modes("infer", "frozen"))
-    yield Hypothesis("WRONG_STATS_FOR_MODE", "inference is run as training: batch statistics, and the state moves [BN-4.1, BN-4.4]", {"infer_stats": "batch", "infer_gradient": "train", "update_in": ("infer", "frozen")}, {"mode": "infer", "got": "batch", "expected": "running"}, modes("infer", "frozen"))
-    for gradient in ("train", "infer"):
-        yield Hypothesis("BLENDED_STATS", "training normalizes by the running statistics after their update, expected those of the batch [BN-3.6]", {"train_stats": "blended", "train_gradient": gradient}, {"mode": "train"}, stateful)
-    yield Hypothesis("BLENDED_STATS", "training normalizes by the running statistics after their update, with the gradient of the batch's [BN-3.6]", {"train_stats": "blended", "gradient_stats": {"train": "batch"}}, {"mode": "train"}, stateful)
-    yield Hypothesis("WRONG_STATS_FOR_MODE", "a training batch with m = 1 is normalized by the running statistics [BN-7.3]", {"one_uses_running": True}, {"mode": "train", "m": 1}, stateful)
-    for moves in ((), ("sticky",)):
-        yield Hypothesis("MODE_STICKY", "once in training, inference stays in training [BN-4.1]", {"sticky": True, "update_in": moves}, {}, stateful)
-    yield Hypothesis("MODE_BY_GRADIENT", "the mode follows from whether a gradient is asked for [BN-4.4]", {"by_gradient": True}, {})
-    yield Hypothesis("FROZEN_IGNORED", "frozen statistics are treated as training: batch statistics, and the state moves [BN-4.4]", {"frozen_trains": True, "update_in": ("frozen",)}, {}, modes("frozen"))
-    yield Hypothesis("FROZEN_IGNORED", "frozen statistics are treated as training, without the update [BN-4.4]", {"frozen_trains": True}, {}, modes("frozen"))
-
-
-def small(case):
-    """Cases with a step whose statistics may not exist."""
-    return case.has_state and case.family in ("degenerate", "mode", "shapes", "running", "masks")
-
-
-def _edges():
-    for how, text in (("poison", "a variance divided by m - 1 = 0 enters running_var"), ("ddof 0", "the variance 0 of a single value enters running_var"), ("zero", "0 enters running_var at m = 1"), ("one", "1 enters running_var at m = 1")):
-        for empty, more in (("skip", ""), ("poison", ", and so does that of an empty batch"), ("zero", ", and 0 at m = 0")):
-            yield Hypothesis("DEGENERATE_POISONS_STATE", f"{text}{more}; a statistic that does not exist leaves the state alone [BN-3.5]", {"exists": how, "empty": empty}, {"m": 1, "got": how, "empty": empty}, small)
-    yield Hypothesis("DEGENERATE_SKIPPED", "a channel of variance 0 leaves its running values as they were [BN-7.4]", {"constant_updates": False}, {"channel": "constant"}, stateful)
-    for empty, text in (("poison", "NaN"), ("zero", "0")):
-        yield Hypothesis("DEGENERATE_POISONS_STATE", f"an empty batch blends {text} into the state; it has no statistics [BN-3.5, BN-7.2]", {"empty": empty}, {"m": 0, "got": empty}, small)
-    yield Hypothesis("DEGENERATE_SKIPPED", "a step with m = 1 does not update running_mean, which exists there [BN-3.5]", {"exists": "skip both"}, {"m": 1}, small)
-    for changes, words, m in (({"exists": "raise"}, "one value", 1), ({"empty": "raise"}, "no value", 0), ({"exists": "raise", "empty": "raise"}, "one value or none", 1)):
-        yield Hypothesis("DEGENERATE_RAISES", f"a batch of {words} a channel raises; it is in the domain [BN-7.2, BN-7.3]", changes, {"m": m}, small)
+    yield Hypothesis(
+        "EPS_STORED",
+        "eps is added to each batch's variance before the factor m/(m-1) [BN-3.1]",
+        {"eps_stored": "before factor"},
+        {"where": "batch"},
+        stateful,
+    )

@@ -24,8 +24,18 @@ def _estimators():
                 {"normalizer_ddof": 1, "reported_ddof": reported, "state_from_normalizer": stored},
                 {"got": 1, "expected": 0},
             )
-    yield Hypothesis("NORMALIZER_DDOF", "inference multiplies running_var by m/(m-1) of the batch it sees [BN-4.1]", {"inference_ddof": 1}, {"got": 1, "expected": 0, "mode": "infer"})
-    yield Hypothesis("NORMALIZER_DDOF", "the batch is normalized by the variance with ddof 1, its gradient is not [BN-2.2]", {"normalizer_ddof": 1, "gradient_stats": {"train": "batch"}}, {"got": 1, "expected": 0})
+    yield Hypothesis(
+        "NORMALIZER_DDOF",
+        "inference multiplies running_var by m/(m-1) of the batch it sees [BN-4.1]",
+        {"inference_ddof": 1},
+        {"got": 1, "expected": 0, "mode": "infer"},
+    )
+    yield Hypothesis(
+        "NORMALIZER_DDOF",
+        "the batch is normalized by the variance with ddof 1, its gradient is not [BN-2.2]",
+        {"normalizer_ddof": 1, "gradient_stats": {"train": "batch"}},
+        {"got": 1, "expected": 0},
+    )
     for kind, text in (
         ("about zero", "the variance is mean(x**2), about 0 and not about the mean"),
         ("divided twice", "the variance is divided by m once more"),
@@ -47,7 +57,12 @@ def _estimators():
         yield Hypothesis("MEAN_NOT_SUBTRACTED", "the mean is not subtracted in y [BN-2.3]", changes, {"got": "x r", "expected": "(x - mean) r"})
     for mode in ("train", "infer"):
         for gradient in ("right", "derived"):
-            yield Hypothesis("MEAN_NOT_SUBTRACTED", f"the mean is not subtracted in y in {mode} [BN-2.3, BN-4.1]", {"centred": False, "centred_modes": mode, "eps_gradient": gradient}, {"got": "x r", "mode": mode})
+            yield Hypothesis(
+                "MEAN_NOT_SUBTRACTED",
+                f"the mean is not subtracted in y in {mode} [BN-2.3, BN-4.1]",
+                {"centred": False, "centred_modes": mode, "eps_gradient": gradient},
+                {"got": "x r", "mode": mode},
+            )
     yield Hypothesis("MEAN_NOT_SUBTRACTED", "the mean is taken as 0 throughout [BN-2.1]", {"mean_scale": 0.0}, {"got": 0})
 
 
@@ -67,9 +82,20 @@ def _axes():
     for pool, text in POOLS:
         name = "WRONG_AXIS"
         for state, m, gradient in product(("same", "whole"), ("pool", "channel"), ("pool", "channel")):
-            yield Hypothesis(name, f"statistics run {text} [BN-1.1, BN-1.3]", {"pool": pool, "pool_state": state, "pool_m": m, "pool_gradient": gradient}, {"got": pool, "expected": "all but the channel axes"})
+            yield Hypothesis(
+                name,
+                f"statistics run {text} [BN-1.1, BN-1.3]",
+                {"pool": pool, "pool_state": state, "pool_m": m, "pool_gradient": gradient},
+                {"got": pool, "expected": "all but the channel axes"},
+            )
     for axis in range(6):
-        yield Hypothesis("WRONG_AXIS", f"axis {axis} is taken for the channel axis [BN-1.1]", {"read": f"axis:{axis}"}, {"got": axis, "expected": "channel_axes"}, lambda case, axis=axis: len(case.channel_axes) == 1 and axis < len(case.shape) and case.channel_axes != (axis,))
+        yield Hypothesis(
+            "WRONG_AXIS",
+            f"axis {axis} is taken for the channel axis [BN-1.1]",
+            {"read": f"axis:{axis}"},
+            {"got": axis, "expected": "channel_axes"},
+            lambda case, axis=axis: len(case.channel_axes) == 1 and axis < len(case.shape) and case.channel_axes != (axis,),
+        )
     for text, choose in (
         ("1", lambda shape, axes: (1,)),
         ("the last", lambda shape, axes: (len(shape) - 1,)),
@@ -80,16 +106,40 @@ def _axes():
         ("2", lambda shape, axes: (2,)),
         ("the one but last", lambda shape, axes: (len(shape) - 2,)),
     ):
-        yield Hypothesis("WRONG_AXIS", f"axis {text} is taken for the channel axis [BN-1.1]", {"axes": choose}, {"got": text, "expected": "channel_axes"}, lambda case: len(case.channel_axes) == 1)
-    yield Hypothesis("WRONG_AXIS", "several channel axes are taken in ascending order, expected the order given [BN-1.4]", {"axes": lambda shape, axes: tuple(sorted(axes))}, {"got": "ascending"}, lambda case: len(case.channel_axes) > 1)
-    for read, text in (("memory", "a strided array is read as if it were contiguous"), ("last", "x is read as if its channels lay last"), ("first", "x is read as if its channels lay first"), ("blocks", "x is cut into channels by reshaping it"), ("buffer", "x is read from the start of the buffer it lies in"), ("plane", "the two inner axes are exchanged in reading")):
+        yield Hypothesis(
+            "WRONG_AXIS",
+            f"axis {text} is taken for the channel axis [BN-1.1]",
+            {"axes": choose},
+            {"got": text, "expected": "channel_axes"},
+            lambda case: len(case.channel_axes) == 1,
+        )
+    yield Hypothesis(
+        "WRONG_AXIS",
+        "several channel axes are taken in ascending order, expected the order given [BN-1.4]",
+        {"axes": lambda shape, axes: tuple(sorted(axes))},
+        {"got": "ascending"},
+        lambda case: len(case.channel_axes) > 1,
+    )
+    for read, text in (
+        ("memory", "a strided array is read as if it were contiguous"),
+        ("last", "x is read as if its channels lay last"),
+        ("first", "x is read as if its channels lay first"),
+        ("blocks", "x is cut into channels by reshaping it"),
+        ("buffer", "x is read from the start of the buffer it lies in"),
+        ("plane", "the two inner axes are exchanged in reading"),
+    ):
         for write, dy in product(("as read", "axes"), ("same", "axes")):
             yield Hypothesis("LAYOUT_CORRUPTION", f"{text} [BN-8.3]", {"read": read, "write": write, "read_dy": dy}, {"read": read, "write": write})
     for read, text in (("memory", "dy is read as if it were contiguous"), ("buffer", "dy is read from the start of its buffer")):
         yield Hypothesis("LAYOUT_CORRUPTION", f"{text} [BN-8.3]", {"read_dy": read}, {"read": read, "tensor": "dy"})
     for write in ("table", "blocks"):
         for dy in ("same", "axes"):
-            yield Hypothesis("LAYOUT_CORRUPTION", "the results come out in the order of the inner matrix, not that of x [BN-8.3]", {"write": write, "read_dy": dy}, {"write": write})
+            yield Hypothesis(
+                "LAYOUT_CORRUPTION",
+                "the results come out in the order of the inner matrix, not that of x [BN-8.3]",
+                {"write": write, "read_dy": dy},
+                {"write": write},
+            )
 
 
 def _first(shape, axes, start):
@@ -151,19 +201,44 @@ def _channels():
     limits.append(("past the last whole group of 4", lambda c: c // 4 * 4 or c))
     for text, limit in limits:
         for value, inference in product((0.0, 1.0), (True, False)):
-            yield Hypothesis("CHANNELS_LOST", f"channels {text} get statistics of {value:g} [BN-1.1]", {"channels": past(limit, value), "channels_inference": inference}, {"channels": text})
+            yield Hypothesis(
+                "CHANNELS_LOST",
+                f"channels {text} get statistics of {value:g} [BN-1.1]",
+                {"channels": past(limit, value), "channels_inference": inference},
+                {"channels": text},
+            )
     for inference in (True, False):
-        yield Hypothesis("CHANNELS_LOST", "the last channel gets the statistics of the one before [BN-1.1]", {"channels": repeats, "channels_inference": inference}, {"channels": "last"})
+        yield Hypothesis(
+            "CHANNELS_LOST",
+            "the last channel gets the statistics of the one before [BN-1.1]",
+            {"channels": repeats, "channels_inference": inference},
+            {"channels": "last"},
+        )
 
 
 def _counts():
     for gradient, m in product(("m", "batch", "all"), ("pool", "channel")):
-        yield Hypothesis("SPATIAL_NOT_SHARED", "sums over all positions are divided by the batch size [BN-1.2]", {"mean_count": "batch", "gradient_count": gradient, "pool_m": m}, {"got": "N", "expected": "m"})
-    yield Hypothesis("SPATIAL_NOT_SHARED", "the means in dx are divided by the batch size [BN-1.2, BN-5.1]", {"gradient_count": "batch"}, {"got": "N", "expected": "m", "output": "dx"})
+        yield Hypothesis(
+            "SPATIAL_NOT_SHARED",
+            "sums over all positions are divided by the batch size [BN-1.2]",
+            {"mean_count": "batch", "gradient_count": gradient, "pool_m": m},
+            {"got": "N", "expected": "m"},
+        )
+    yield Hypothesis(
+        "SPATIAL_NOT_SHARED",
+        "the means in dx are divided by the batch size [BN-1.2, BN-5.1]",
+        {"gradient_count": "batch"},
+        {"got": "N", "expected": "m", "output": "dx"},
+    )
 
 
 def _lost():
     for text, rule in LOST:
         for counted in (True, False):
             for gradient in ("derived", "formula", "kept"):
-                yield Hypothesis("VALUES_LOST", f"the sums leave out {text} [BN-1.2]", {"lost": _keep(rule), "lost_counted": counted, "lost_grad": gradient}, {"lost": text, "counted": counted})
+                yield Hypothesis(
+                    "VALUES_LOST",
+                    f"the sums leave out {text} [BN-1.2]",
+                    {"lost": _keep(rule), "lost_counted": counted, "lost_grad": gradient},
+                    {"lost": text, "counted": counted},
+                )

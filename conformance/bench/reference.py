@@ -1,0 +1,82 @@
+"""The engine beside PyTorch in one process, on the same threads, taking turns.
+
+    python -m bnconform.conformance.bench.reference [--threads N] [--rounds N]
+
+PyTorch computes in float32 with autograd, the engine in float64 from float32 to float32. Ratios are medians of the
+rounds' ratios, of the clock's seconds; on one thread of processor seconds, which do not depend on what else runs.
+"""
+
+import os
+import time
+from statistics import median
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from .drivers import Engine, FusedEngine
+from .frameworks import Torch
+from .problems import Problem
+
+PROBLEMS = {
+    "NCHW": Problem("nchw", (32, 64, 56, 56)),
+    "NHWC": Problem("nhwc", (32, 64, 56, 56), "last"),
+    "dense": Problem("dense", (100352, 64)),
+    "long-thin": Problem("long-thin", (2, 3, 1 << 20)),
+    "short-wide": Problem("short-wide", (32, 200704)),
+}
+# column -> the engine's class, its operation; PyTorch does the operation of the same name
+COLUMNS = {
+    "step, fused": (FusedEngine, "step"),
+    "step, two calls": (Engine, "step"),
+    "forward": (Engine, "forward"),
+    "backward": (Engine, "backward"),
+    "inference": (Engine, "inference"),
+}
+REST = 0.01  # seconds between two calls, so that threads of PyTorch that still spin do not slow the engine down
+
+
+def seconds(driver, operation, clock):
+    """Of one call."""
+    call = driver.call(operation)
+    time.sleep(REST)
+    began = clock()
+    call()
+    return clock() - began
+
+
+def compared(problem, threads, rounds):
+    """Column -> (ratio to PyTorch, seconds of the engine, seconds of PyTorch)."""
+    clock = time.process_time if threads == 1 else time.perf_counter
+    drivers = {cls: cls(None, "cpu", threads) for cls in (Engine, FusedEngine, Torch)}
+    for driver in drivers.values():
+        driver.prepare(problem)
+    turns = {column: [] for column in COLUMNS}
+    for turn in range(rounds + 1):
+        for column, (cls, operation) in COLUMNS.items():
+            pair = [seconds(drivers[of], operation, clock) for of in (cls, Torch)]
+            if turn:  # the first fills the allocators
+                turns[column].append(pair)
+    medians = {column: [median(side) for side in zip(*pairs)] for column, pairs in turns.items()}
+    return {column: (median(a / b for a, b in pairs), *medians[column]) for column, pairs in turns.items()}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--threads", default=os.cpu_count(), show_default="all cores", type=click.IntRange(1))
+@click.option("--rounds", default=15, show_default=True, type=click.IntRange(1))
+def main(threads, rounds):
+    """The engine's time over that of PyTorch's layer."""
+    table = Table("float32", *COLUMNS, box=box.SIMPLE_HEAD, title="ratio (ms of the engine / ms of PyTorch)")
+    load = os.getloadavg()[0]
+    for name, problem in PROBLEMS.items():
+        found = compared(problem, threads, rounds)
+        cells = (f"{ratio:.2f} ({own * 1e3:.3g} / {torch * 1e3:.3g})" for ratio, own, torch in found.values())
+        table.add_row(f"{name} {'x'.join(map(str, problem.memory_shape))}", *cells)
+    console = Console(width=150)
+    console.print(table)
+    console.print(f"{threads} threads, {rounds} rounds; load average before {load:.1f}, after {os.getloadavg()[0]:.1f}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()
