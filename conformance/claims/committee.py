@@ -161,7 +161,7 @@ def _draw_errata(axes, m: Measurement) -> None:
     axes[1].plot(grid, theory.ridge_error(0.25, grid), color=GREEN, label="corrected")
     axes[1].plot(grid, theory.ridge_error_as_printed(0.25, grid), color=ALT, linestyle=":", label="as printed")
     axes[1].plot(alphas, np.median(errors["ridge"], 1), "o", color=GREEN, label="ridge regression, median")
-    axes[1].set(title="Erratum: WN + gamma decay, ζ = 0.25", ylim=(0, 2.2))
+    axes[1].set(title="Erratum: WN + gamma decay, ζ = 0.25", ylim=(0, 2.9))
     for axis in axes:
         axis.legend(loc="upper right" if axis is axes[0] else "upper center")
 

@@ -188,7 +188,8 @@ def interval(number: Number) -> str:
     if number.low == number.value == number.high:
         whole = abs(number.value) < 1e15 and number.value == int(number.value)
         return f"{number.value:,.0f}{unit}" if whole else f"{number.value:.4g}{unit}"
-    value, low, high = (f"{v:#.3g}".rstrip(".") for v in (number.value, number.low, number.high))
+    value = 0.0 if abs(number.value) < 1e-9 * (number.high - number.low) else number.value  # a sum's rounding is no digit
+    value, low, high = (f"{v:#.3g}".rstrip(".") for v in (value, number.low, number.high))
     return f"{value} [{low}, {high}]{unit}"
 
 
