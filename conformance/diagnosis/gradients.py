@@ -240,7 +240,7 @@ def tangent(layer, at, arrays, table, view):
     if _moves(layer, at, terms):
         mean = at.norm.average
         moved = moved - terms["mean"] * mean(x_dot) - terms["hat"] * x_hat * kappa * mean(x_dot * x_hat)
-    flat = lambda name: np.asarray(arrays[name], np.float64).reshape(-1) if name in arrays else 0.0
+    flat = lambda name: layer.along(name, arrays)
     y_dot = layer.gamma * r * moved + terms["gamma"] * flat("gamma_dot") * x_hat + terms["beta"] * flat("beta_dot")
     return {"y_dot": view.back(y_dot)}
 
@@ -254,7 +254,7 @@ def second(layer, at, arrays, table, view):
     r, kappa, x_hat = at.gradient
     mean, gamma = at.norm.average, layer.gamma
     dy, u = table("dy"), table("u_x")
-    flat = lambda name: np.asarray(arrays[name], np.float64).reshape(-1) if name in arrays else 0.0
+    flat = lambda name: layer.along(name, arrays)
     full = _moves(layer, at, drop)
 
     def project(w, *terms):

@@ -65,6 +65,10 @@ class Layer:
         flat = np.full(count, default) if value is None else np.asarray(value, np.float64).reshape(-1)
         return self._narrow(name, flat)
 
+    def along(self, name, arrays):
+        """A tangent of a parameter, by channel; 0 where none is given."""
+        return self._narrow(name, np.asarray(arrays[name], np.float64).reshape(-1)) if name in arrays else 0.0
+
     def _narrow(self, name, values):
         return narrowed(values, self._type((self.rules.narrow or {}).get(name)))
 

@@ -149,7 +149,7 @@ def places():
     )
     yield Place("DEGENERATE_RAISES", "eps = 0 raises; it is in the domain [BN-2.4, BN-7.4]", _raises(lambda q, m: q.case.eps == 0), {"eps": 0})
     yield Place("DEGENERATE_RAISES", "decay = 0 raises; it is in the domain [BN-3.1]", _raises(lambda q, m: q.case.decay == 0), {"decay": 0})
-    yield Place("NONFINITE_HIDDEN", "NaN or infinity in x leaves no trace where one is due [BN-7.1]", _odd(hidden=True))
+    yield Place("NONFINITE_HIDDEN", "NaN or infinity leaves no trace where one is due [BN-7.1, BN-7.4]", _odd(hidden=True))
     yield Place("NONFINITE_LEAKS", "NaN or infinity in x reaches values that it must not reach [BN-7.1]", _odd(hidden=False))
     for m, words in ((1, "m = 1"), (0, "m = 0")):
         yield Place("DEGENERATE_OUTPUT", f"the outputs of a step with {words} are wrong, all others are right [BN-7.2, BN-7.3]", _small(m), {"m": m})
@@ -189,11 +189,18 @@ def _overflows(question):
     return any(np.sum(np.asarray(a, np.float64) ** 2) > largest for name, a in question.inputs.items() if name.endswith(".x"))
 
 
+def _enters(question):
+    """Whether some x holds NaN or infinity."""
+    steps = [np.asarray(a, np.float64) for name, a in question.inputs.items() if name.endswith(".x")]
+    return not all(np.all(np.isfinite(x)) for x in steps)
+
+
 def _odd(hidden):
     def holds(question):
         if not question.raised and _overflows(question):
             return True
-        if question.raised or not any(name.endswith(".x") and not np.all(np.isfinite(np.asarray(a, np.float64))) for name, a in question.inputs.items()):
+        due = hidden and any(not np.all(np.isfinite(question.exact[name])) for name in question.failed if name in question.got)
+        if question.raised or not (due or _enters(question)):
             return False
         odd = []
         for name in question.failed:
@@ -220,6 +227,12 @@ def _small(m):
     return holds
 
 
+def _spreadless(flat, question):
+    """Channels whose squared deviations are 0 in the type of the arithmetic."""
+    spread = np.ptp(flat, axis=0).astype(question.conventions.compute[question.case.x_dtype])
+    return spread * spread == 0
+
+
 def _constant(question):
     """Everything wrong lies in channels without spread, and in none of the running statistics."""
     if question.raised or question.case.steps[0].mode in ("fold", "population"):
@@ -231,7 +244,7 @@ def _constant(question):
         x = question.inputs[f"{index}.x"]
         view = View(x.shape, question.case.channel_axes)
         flat = view.rows(x)
-        constant = np.ptp(flat, axis=0) == 0 if len(flat) else np.zeros(view.count, bool)
+        constant = _spreadless(flat, question) if len(flat) else np.zeros(view.count, bool)
         wrong = _wrong(question, name)
         channels = view.rows(wrong).astype(bool).any(axis=0) if wrong.shape == x.shape else wrong.reshape(-1)
         if np.any(channels & ~constant):

@@ -1,8 +1,11 @@
 """Quantities held in too narrow a type: predicted value by value, as the rounding itself is known [BN-8.2]."""
 
+from itertools import product
+
 from .record import Hypothesis, stateful
 
 NARROW = ("float16", "bfloat16")
+TANGENTS = ("gamma_dot", "beta_dot", "u_gamma", "u_beta")
 
 
 def hypotheses(running_ddof):
@@ -36,12 +39,12 @@ def _inputs():
                 {"tensors": list(tensors), "got": kind},
             )
     for names in (("gamma", "beta"), ("gamma", "beta", "running_mean", "running_var"), ("running_mean", "running_var")):
-        for kind in ("x", *NARROW):
+        for kind, along in product(("x", *NARROW), ((), TANGENTS) if "gamma" in names else ((),)):
             words = "x's own type" if kind == "x" else kind
             yield Hypothesis(
                 "LOW_PRECISION_PARAMETERS",
-                f"{', '.join(names)} are rounded to {words} before use [BN-8.2]",
-                {"narrow": dict.fromkeys(names, kind)},
+                f"{', '.join(names)}{', with their tangents,' if along else ''} are rounded to {words} before use [BN-8.2]",
+                {"narrow": dict.fromkeys(names + along, kind)},
                 {"got": words, "tensors": list(names)},
             )
 
