@@ -149,11 +149,11 @@ def places():
     )
     yield Place("DEGENERATE_RAISES", "eps = 0 raises; it is in the domain [BN-2.4, BN-7.4]", _raises(lambda q, m: q.case.eps == 0), {"eps": 0})
     yield Place("DEGENERATE_RAISES", "decay = 0 raises; it is in the domain [BN-3.1]", _raises(lambda q, m: q.case.decay == 0), {"decay": 0})
+    yield Place("DEGENERATE_OUTPUT", "the outputs of a constant channel are wrong, all others are right [BN-7.4]", _constant, {"channel": "constant"})
     yield Place("NONFINITE_HIDDEN", "NaN or infinity leaves no trace where one is due [BN-7.1, BN-7.4]", _odd(hidden=True))
     yield Place("NONFINITE_LEAKS", "NaN or infinity in x reaches values that it must not reach [BN-7.1]", _odd(hidden=False))
     for m, words in ((1, "m = 1"), (0, "m = 0")):
         yield Place("DEGENERATE_OUTPUT", f"the outputs of a step with {words} are wrong, all others are right [BN-7.2, BN-7.3]", _small(m), {"m": m})
-    yield Place("DEGENERATE_OUTPUT", "the outputs of a constant channel are wrong, all others are right [BN-7.4]", _constant, {"channel": "constant"})
 
 
 def _m(question, index):
