@@ -92,7 +92,7 @@ class FoldDropsGamma(Base):
 
     @classmethod
     def fold(cls, config, weight, bias, *, gamma, **given):
-        return super().fold(config, weight, bias, gamma=np.ones_like(gamma), **given)
+        return super().fold(config, weight, bias, gamma=None, **given)
 
 
 @mutant("FOLD_GAMMA_IGNORED", "BN-4.3", "beta")
@@ -100,7 +100,7 @@ class FoldDropsBeta(Base):
     """beta does not enter the folded bias."""
 
     def fold_bias(self, a, bias):
-        return super().fold_bias(a, bias) - self.beta.ravel()
+        return super().fold_bias(a, bias) - np.ravel(self.shift)
 
 
 @mutant("ROOT_MISSING", "BN-4.3", "folding")
