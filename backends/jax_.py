@@ -111,7 +111,8 @@ class JaxBackend:
 
     apply(call, numbers, parameters, statistics, x, mask) -> y, new statistics
 
-    numbers: {"epsilon", "momentum"}, or none of them where the layer's own are asked for; parameters: {"gamma", "beta"} as far as there are; statistics: {"running_mean", "running_var"}; all JAX arrays.
+    numbers: {"epsilon", "momentum"}, or none of them where the layer's own are asked for; parameters: {"gamma", "beta"} as far
+    as there are; statistics: {"running_mean", "running_var"}; all JAX arrays.
     """
 
     compiling, settings = staticmethod(compiling), staticmethod(settings)

@@ -138,7 +138,7 @@ class Jax(Driver):
         self.statistics = {"running_mean": self.place(zero), "running_var": self.place(one)}
         axes = (self.problem.channel_axis,)
         apply = {mode: self.pure(self.backend, axes, mode) for mode in (True, False)}
-        run = lambda mode, p, s, x: apply[mode]((EPS, DECAY), p, s, x, None)
+        run = lambda mode, p, s, x: apply[mode]({"epsilon": EPS, "momentum": DECAY}, p, s, x, None)
         self._forward, self._inference = (self.jax.jit(lambda p, s, x, mode=mode: run(mode, p, s, x)) for mode in (True, False))
 
         self._step, self._keep, self._backward = _differentiated(self.jax, lambda s, p, x: run(True, p, s, x))
