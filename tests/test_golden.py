@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from bnconform.conformance.cases.bits import bell, raw
+from bnconform.conformance.cases.quick import QUICK
 from bnconform.conformance.golden import FOLDER, Golden, GoldenError, decode, encode
 
 
@@ -70,3 +71,7 @@ def test_case_survives_json():
     golden = Golden()
     for case in golden.cases.values():
         assert type(case).from_json(case.to_json()) == case
+
+
+def test_every_quick_id_is_a_case():
+    assert {case.id for case in Golden().cases.values() if case.quick} == QUICK

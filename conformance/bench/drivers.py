@@ -64,6 +64,11 @@ class Driver:
         """What a forward leaves for the backward."""
         return self.forward(x, dy)
 
+    def step(self, x, dy):
+        """Both halves, one after the other; a driver overrides it where its framework does both at once."""
+        kept = self.keep(x, dy)
+        return kept, self.backward(kept, x, dy)
+
     def timed(self, operation):
         """Seconds of one call."""
         call = self.call(operation)
@@ -91,10 +96,6 @@ class Readable(Driver):
 
         return bnconform.train_backward(dy, x, self.gamma, **self.common)
 
-    def step(self, x, dy):
-        kept = self.forward(x, dy)
-        return kept, self.backward(kept, x, dy)
-
     def inference(self, x, dy):
         import bnconform
 
@@ -117,10 +118,6 @@ class Engine(Driver):
         from bnconform import engine
 
         return engine.train_backward(dy, x, self.gamma, saved=kept, **self.common)
-
-    def step(self, x, dy):
-        kept = self.forward(x, dy)
-        return kept, self.backward(kept, x, dy)
 
     def inference(self, x, dy):
         from bnconform import engine

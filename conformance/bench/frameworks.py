@@ -44,10 +44,6 @@ class Torch(Driver):
     def backward(self, y, x, dy):
         return self.torch.autograd.grad(y, [x, self.layer.weight, self.layer.bias], dy.detach())
 
-    def step(self, x, dy):
-        y = self.keep(x, dy)
-        return y, self.backward(y, x, dy)
-
     def inference(self, x, dy):
         with self.torch.no_grad():
             return self.layer.eval()(x)
