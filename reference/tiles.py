@@ -12,13 +12,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-TILE = 102_400  # elements of a tile at most, 0.8 MB of float64: larger ones leave the caches, smaller ones cost more calls
-FOLDED_TILE = 65_536  # the same where values are worked on column by column
 BUFFER = 1024  # elements of NumPy's own buffers
-LONG = BUFFER  # from this inner length on a channel's values are worked on row by row, below it column by column
-WIDE = BUFFER  # columns a tile should have at least: NumPy's loops cost some ten nanoseconds a row
-FOLDED = 2048  # columns of a tile whose rows are laid side by side
 RUN = 8192  # longest dot product handed to BLAS: above ten thousand OpenBLAS starts threads of its own
+
+
+class Limits(NamedTuple):
+    """What the sizes of tiles are chosen by, in elements.
+
+    tile: a tile at most; folded: the same where values are worked on column by column. long: from this inner length on
+    a channel's values are worked on row by row, below it column by column. wide: columns a tile should have at least;
+    columns: those of a tile whose rows are laid side by side.
+    """
+
+    tile: int
+    folded: int
+    long: int
+    wide: int
+    columns: int
 
 
 class Views(NamedTuple):
@@ -107,16 +117,20 @@ class Plan:
     fold: int
 
     @classmethod
-    def of(cls, shape) -> "Plan":
-        """The cut of an (outer, channels, inner) view; it depends on nothing else, so neither do the results."""
+    def of(cls, shape, limits, measured=True) -> "Plan":
+        """The cut of an (outer, channels, inner) view; measured: whether moments are taken.
+
+        It depends on nothing else, so neither do the results.
+        """
         outer, channels, inner = shape
-        most = TILE if inner >= LONG else FOLDED_TILE
+        most = limits.tile if inner >= limits.long else limits.folded
         block = _even(channels, outer * inner, most)
-        if inner >= LONG:
+        if inner >= limits.long:
+            block = block if measured else _even(channels, inner, most)
             return cls(_even(outer, block * inner, most), block, _even(inner, 1, most), 0)
-        block = min(channels, max(block, -(-WIDE // inner)))
+        block = min(channels, max(block, -(-limits.wide // inner)))
         rows = _even(outer, block * inner, most)
-        fold = min(rows, max(1, FOLDED // (block * inner))) if block == channels else 1
+        fold = min(rows, max(1, limits.columns // (block * inner))) if block == channels else 1
         return cls(rows // fold * fold, block, inner, fold)
 
     @property

@@ -1,0 +1,188 @@
+/* The loops over one tile, from values of type IN to values of type OUT; kernels.c includes this for each pair. */
+
+#ifdef MOMENTS
+
+/* Columns of two lines at a time, or of one where q is NULL: add what is wanted of d = x - mean to the sums of
+   d, d d, dy, dy d. */
+INLINE void NAME(add)(const IN *restrict p, const IN *restrict q, const IN *restrict g, const IN *restrict h, int64_t w,
+                             const double *restrict mean, struct sums *restrict to, const int wanted)
+{
+    double *restrict s0 = to->of[0], *restrict s1 = to->of[1], *restrict s2 = to->of[2], *restrict s3 = to->of[3];
+    if (q)
+        for (int64_t k = 0; k < w; k++) {
+            double d = (double)p[k] - mean[k], e = (double)q[k] - mean[k];
+            s0[k] += d + e;
+            if (wanted > 1)
+                s1[k] += d * d + e * e;
+            if (wanted > 2) {
+                s2[k] += (double)g[k] + (double)h[k];
+                s3[k] += (double)g[k] * d + (double)h[k] * e;
+            }
+        }
+    else
+        for (int64_t k = 0; k < w; k++) {
+            double d = (double)p[k] - mean[k];
+            s0[k] += d;
+            if (wanted > 1)
+                s1[k] += d * d;
+            if (wanted > 2) {
+                s2[k] += (double)g[k];
+                s3[k] += (double)g[k] * d;
+            }
+        }
+}
+
+/* The same of all values of a channel, which lie in runs of t->inner neighbours. */
+INLINE void NAME(channel)(const IN *x, const IN *dy, const struct tile *t, double mean, double *all, const int wanted)
+{
+    struct sums s = {0};
+    double means[LANES];
+    int added = 0;
+    for (int k = 0; k < LANES; k++)
+        means[k] = mean;
+    memset(all, 0, 4 * sizeof *all);
+    for (int64_t o = 0; o < t->outer; o++) {
+        const IN *p = x + o * t->x[0], *g = wanted > 2 ? dy + o * t->dy[0] : p;
+        int64_t x_ahead = o + 1 < t->outer ? t->x[0] : 0, dy_ahead = o + 1 < t->outer ? t->dy[0] : 0, step;
+        for (int64_t left = t->inner; left > 0; left -= step, p += step, g += step) {
+            step = left < LANES ? left : left < 2 * LANES ? LANES : 2 * LANES;
+            if (step == 2 * LANES) {
+                for (size_t k = 0; k < 2 * LANES; k += LINE / sizeof(IN)) {
+                    PREFETCH(p + x_ahead + k);
+                    if (wanted > 2)
+                        PREFETCH(g + dy_ahead + k);
+                }
+                NAME(add)(p, p + LANES, g, g + LANES, LANES, means, &s, wanted);
+            } else
+                NAME(add)(p, NULL, g, NULL, step, means, &s, wanted);
+            if (++added == CHAIN) {
+                flush(&s, all, wanted);
+                added = 0;
+            }
+        }
+    }
+    flush(&s, all, wanted);
+}
+
+/* A channel's values lie in runs of t->inner neighbours. */
+INLINE void NAME(rows)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found)
+{
+    double n = (double)t->outer * (double)t->inner, all[4] = {0};
+    for (int64_t c = 0; c < t->channels; c++) {
+        const IN *from = x + c * t->x[1];
+        double mean;
+        if (given)
+            mean = given[c];
+        else {
+            NAME(channel)(from, from, t, 0.0, all, 1);
+            mean = all[0] / n;
+        }
+        if (dy)
+            NAME(channel)(from, dy + c * t->dy[1], t, mean, all, 4);
+        else
+            NAME(channel)(from, from, t, mean, all, 2);
+        record(found + c, t->channels, mean, given ? 0.0 : all[0] / n, all, n);
+    }
+}
+
+/* The same of w columns, in t->outer lines. */
+INLINE void NAME(lines)(const IN *x, const IN *dy, const struct tile *t, int64_t w, const double *mean, struct sums *all,
+                        const int wanted)
+{
+    struct sums s;
+    memset(all, 0, sizeof *all);
+    for (int64_t from = 0; from < t->outer; from += CHAIN) {
+        int64_t to = from + CHAIN < t->outer ? from + CHAIN : t->outer;
+        for (int i = 0; i < wanted; i++)
+            memset(s.of[i], 0, w * sizeof(double));
+        for (int64_t o = from; o < to; o += 2) {
+            const IN *p = x + o * t->x[0], *g = wanted > 2 ? dy + o * t->dy[0] : p;
+            NAME(add)(p, o + 1 < to ? p + t->x[0] : NULL, g, wanted > 2 ? g + t->dy[0] : p, w, mean, &s, wanted);
+        }
+        for (int i = 0; i < wanted; i++)
+            for (int64_t k = 0; k < w; k++)
+                all->of[i][k] += s.of[i][k];
+    }
+}
+
+/* Each of t->channels neighbours in t->outer lines is a channel. */
+INLINE void NAME(columns)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found)
+{
+    struct sums s;
+    double mean[BLOCK], n = (double)t->outer;
+    for (int64_t at = 0; at < t->channels; at += BLOCK) {
+        int64_t w = t->channels - at < BLOCK ? t->channels - at : BLOCK;
+        memset(mean, 0, sizeof mean);
+        if (given)
+            memcpy(mean, given + at, w * sizeof *mean);
+        else {
+            NAME(lines)(x + at, NULL, t, w, mean, &s, 1);
+            for (int64_t k = 0; k < w; k++)
+                mean[k] = s.of[0][k] / n;
+        }
+        if (dy)
+            NAME(lines)(x + at, dy + at, t, w, mean, &s, 4);
+        else
+            NAME(lines)(x + at, NULL, t, w, mean, &s, 2);
+        for (int64_t k = 0; k < w; k++) {
+            double all[4] = {s.of[0][k], s.of[1][k], s.of[2][k], s.of[3][k]};
+            record(found + at + k, t->channels, mean[k], given ? 0.0 : all[0] / n, all, n);
+        }
+    }
+}
+
+CLONES void NAME(moments)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found)
+{
+    if (t->inner > 1)
+        NAME(rows)(x, dy, t, given, found);
+    else
+        NAME(columns)(x, dy, t, given, found);
+}
+
+#endif
+
+/* One line of outputs: z = a (x - shift); y = z + b; dx = a dy + slope z + offset, or a dy where there is no x.
+   step: 1 where each value has coefficients of its own, 0 where all have the same. */
+INLINE void NAME(line)(const IN *restrict x, const IN *restrict dy, OUT *restrict y, OUT *restrict dx, int64_t n,
+                              const double *restrict of, int64_t m, const int step)
+{
+    const double *restrict shift = of, *restrict a = of + m, *restrict b = of + 2 * m, *restrict slope = of + 3 * m,
+                 *restrict offset = of + 4 * m;
+    if (y && dx)
+        for (int64_t i = 0; i < n; i++) {
+            int64_t k = step * i;
+            double z = a[k] * ((double)x[i] - shift[k]);
+            y[i] = (OUT)(z + b[k]);
+            dx[i] = (OUT)(a[k] * (double)dy[i] + slope[k] * z + offset[k]);
+        }
+    else if (y)
+        for (int64_t i = 0; i < n; i++) {
+            int64_t k = step * i;
+            y[i] = (OUT)(a[k] * ((double)x[i] - shift[k]) + b[k]);
+        }
+    else if (x)
+        for (int64_t i = 0; i < n; i++) {
+            int64_t k = step * i;
+            dx[i] = (OUT)(a[k] * (double)dy[i] + slope[k] * (a[k] * ((double)x[i] - shift[k])) + offset[k]);
+        }
+    else
+        for (int64_t i = 0; i < n; i++)
+            dx[i] = (OUT)(a[step * i] * (double)dy[i]);
+}
+
+#define AT(array, o, c) ((array) ? (array) + (o) * t->array[0] + (c) * t->array[1] : NULL)
+
+CLONES void NAME(write)(const IN *x, const IN *dy, OUT *y, OUT *dx, const struct tile *t, const double *of)
+{
+    int64_t m = t->channels;
+    if (t->inner == 1)
+        for (int64_t c = 0; c < m; c += BLOCK)
+            for (int64_t o = 0; o < t->outer; o++)
+                NAME(line)(AT(x, o, c), AT(dy, o, c), AT(y, o, c), AT(dx, o, c), m - c < BLOCK ? m - c : BLOCK, of + c, m, 1);
+    else
+        for (int64_t o = 0; o < t->outer; o++)
+            for (int64_t c = 0; c < m; c++)
+                NAME(line)(AT(x, o, c), AT(dy, o, c), AT(y, o, c), AT(dx, o, c), t->inner, of + c, m, 0);
+}
+
+#undef AT

@@ -1,0 +1,103 @@
+"""The engine's arithmetic on one tile in C (kernels.c), where a compiler was there when bnconform was installed."""
+
+import ctypes
+from importlib.util import find_spec
+
+import numpy as np
+
+from .moments import DY_X, stack_merged
+from .tiles import Limits
+
+PAIRS = {("float32", "float32"): "f32_f32", ("float32", "float64"): "f32_f64", ("float64", "float64"): "f64_f64"}
+POINTERS = {"moments": 5, "write": 6}
+
+
+def _load():
+    """The functions of kernels.c by name; none where it was not built."""
+    found = find_spec("bnconform._kernels")
+    if found is None:
+        return {}
+    library, functions = ctypes.CDLL(found.origin), {}
+    for stem, pointers in POINTERS.items():
+        for suffix in PAIRS.values():
+            name = f"{stem}_{suffix}"
+            functions[name] = getattr(library, name, None) or getattr(library, f"{stem}_{suffix[:3]}_{suffix[:3]}")
+            functions[name].argtypes, functions[name].restype = [ctypes.c_void_p] * pointers, None
+    return functions
+
+
+FUNCTIONS = _load()
+
+
+def _address(array):
+    return None if array is None else array.__array_interface__["data"][0]
+
+
+class Native:
+    """`buffered.Buffered` without buffers: memory is read and written in place. plan: a tiles.Plan that `fits`."""
+
+    limits = Limits(tile=409_600, folded=409_600, long=16, wide=1024, columns=64)
+    shifts = True
+
+    def __init__(self, plan, x, out):
+        self.plan, pair = plan, PAIRS[x.dtype.name, out.dtype.name]
+        self.moments, self.outputs = FUNCTIONS[f"moments_{pair}"], FUNCTIONS[f"write_{pair}"]
+
+    @staticmethod
+    def fits(plan, views):
+        """Whether kernels.c was built and can walk these views (name -> view), cut by the plan."""
+        x, *others = views.values()
+        types = {(x.dtype.name, views[name].dtype.name) for name in ("y", "dx") if name in views}
+        plain = all(a.dtype.isnative and a.flags.aligned for a in views.values())
+        if not FUNCTIONS or not plain or not types <= set(PAIRS) or ("dy" in views and views["dy"].dtype != x.dtype):
+            return False
+        outer, channels, inner = x.shape
+        wanted = {2: 1, 1: inner, 0: channels * inner} if plan.fold > 1 else {2: 1, 1: inner} if plan.fold else {2: 1}
+        return all(
+            x.shape[axis] == 1 or a.strides[axis] == step * a.itemsize for a in views.values() for axis, step in wanted.items()
+        )
+
+    def measure(self, key, x, dy, count, given):
+        """See Buffered.measure; given: None, or the mean to be taken and whether it is far from 0."""
+        sizes, fold = self._sizes(x.shape)
+        mean = self._spread(given[0], x.shape, fold) if given else None
+        found = np.empty((DY_X + 1, sizes[1]))
+        self.moments(_address(x), _address(dy), self._tile(sizes, fold, x, dy), _address(mean), _address(found))
+        if sizes[1] == x.shape[1]:
+            return found
+        columns = found.reshape(len(found), fold, x.shape[1], x.shape[2])
+        alike = np.moveaxis(columns, 1, 2).reshape(len(found), x.shape[1], -1)
+        return stack_merged(alike, np.full(alike.shape[-1], float(sizes[0])))
+
+    def write(self, key, x, dy, y, dx, of, spread, shifted_alike):
+        """See Buffered.write."""
+        shape = (dy if x is None else x).shape
+        sizes, fold = self._sizes(shape)
+        if fold not in spread:
+            spread[fold] = np.empty((len(of), sizes[1]))
+            for to, row in zip(spread[fold], of):
+                to[:] = 0.0 if row is None else self._spread(row, shape, fold)
+        tile = self._tile(sizes, fold, x, dy, y, dx)
+        self.outputs(*map(_address, (x, dy, y, dx)), tile, _address(spread[fold]))
+
+    def _sizes(self, shape):
+        """What kernels.c is told: outer, channels, inner; and how many rows of the tile lie side by side, 0 for rows of one channel."""
+        outer, channels, inner = shape
+        if not self.plan.fold:
+            return shape, 0
+        fold = self.plan.fold if outer % self.plan.fold == 0 else 1
+        return (outer // fold, fold * channels * inner, 1), fold
+
+    @staticmethod
+    def _spread(row, shape, fold):
+        """A number a channel as one a column; rows of one channel need no more than the first."""
+        return np.tile(np.repeat(row, shape[2]), fold) if fold * shape[2] > 1 and fold else np.ascontiguousarray(row)
+
+    @staticmethod
+    def _tile(sizes, fold, *arrays):
+        """struct tile of kernels.c."""
+        steps = []
+        for array in arrays:
+            outer, channel, _ = (0, 0, 0) if array is None else (step // array.itemsize for step in array.strides)
+            steps += (fold * outer, 1) if fold else (outer, channel)
+        return (ctypes.c_int64 * 11)(*sizes, *steps)
