@@ -3,6 +3,7 @@
    All arithmetic is double, every sum has a fixed order and nothing is contracted (-ffp-contract=off): no bit depends
    on the compiler, on the processor or on the number of threads. */
 
+#include <Python.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -79,3 +80,10 @@ INLINE void record(double *found, int64_t channels, double mean, double low, con
 #define SUFFIX f64_f64
 #define MOMENTS
 #include "kernels.h"
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_kernels", .m_doc = "Called by address, by native.py."};
+
+PyMODINIT_FUNC PyInit__kernels(void)
+{
+    return PyModule_Create(&module);
+}

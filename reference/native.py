@@ -1,7 +1,6 @@
 """The engine's arithmetic on one tile in C (kernels.c), where a compiler was there when bnconform was installed."""
 
 import ctypes
-from importlib.util import find_spec
 
 import numpy as np
 
@@ -14,10 +13,11 @@ POINTERS = {"moments": 5, "write": 6}
 
 def _load():
     """The functions of kernels.c by name; none where it was not built."""
-    found = find_spec("bnconform._kernels")
-    if found is None:
+    try:
+        from . import _kernels
+    except ImportError:
         return {}
-    library, functions = ctypes.CDLL(found.origin), {}
+    library, functions = ctypes.CDLL(_kernels.__file__), {}
     for stem, pointers in POINTERS.items():
         for suffix in PAIRS.values():
             name = f"{stem}_{suffix}"
