@@ -44,6 +44,7 @@ def test_bench_report_describes_the_machine(report):
     machine = report[0]["machine"]
     assert machine["threads"] == 1 and machine["cpu"] and machine["copy_bytes_per_second"] > 0
     assert {"numpy", "bnconform"} <= set(machine["versions"])
+    assert machine["engine"] in ("kernels.c", "NumPy")
 
 
 def test_bench_draws_a_picture(report):

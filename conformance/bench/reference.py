@@ -15,6 +15,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bnconform.native import FUNCTIONS
+
 from .drivers import Engine, FusedEngine
 from .frameworks import Torch
 from .problems import Problem
@@ -75,7 +77,8 @@ def main(threads, rounds):
         table.add_row(f"{name} {'x'.join(map(str, problem.memory_shape))}", *cells)
     console = Console(width=150)
     console.print(table)
-    console.print(f"{threads} threads, {rounds} rounds; load average before {load:.1f}, after {os.getloadavg()[0]:.1f}", highlight=False)
+    by = "kernels.c" if FUNCTIONS else "NumPy"
+    console.print(f"{by}, {threads} threads, {rounds} rounds; load average before {load:.1f}, after {os.getloadavg()[0]:.1f}", highlight=False)
 
 
 if __name__ == "__main__":
