@@ -46,7 +46,7 @@ class Buffered(local):
     buffers, for later calls.
     """
 
-    limits = Limits(tile=102_400, folded=65_536, long=1024, wide=1024, columns=2048)
+    limits = Limits(tile=102_400, folded=65_536, written=65_536, long=1024, wide=1024, columns=2048)
     shifts = False  # whether x - mean is taken where a x + b would do
 
     def __init__(self, plan, stack, itemsize, taken):

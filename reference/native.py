@@ -7,7 +7,8 @@ import numpy as np
 from .moments import DY_X, stack_merged
 from .tiles import Limits
 
-PAIRS = {("float32", "float32"): "f32_f32", ("float32", "float64"): "f32_f64", ("float64", "float64"): "f64_f64"}
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+PAIRS = {(FLOAT32, FLOAT32): "f32_f32", (FLOAT32, FLOAT64): "f32_f64", (FLOAT64, FLOAT64): "f64_f64"}
 POINTERS = {"moments": 5, "write": 6}
 
 
@@ -36,20 +37,21 @@ def _address(array):
 class Native:
     """`buffered.Buffered` without buffers: memory is read and written in place. plan: a tiles.Plan that `fits`."""
 
-    limits = Limits(tile=409_600, folded=409_600, long=16, wide=1024, columns=64)
+    limits = Limits(tile=409_600, folded=409_600, written=819_200, long=16, wide=1024, columns=64)
     shifts = True
 
     def __init__(self, plan, x, out):
-        self.plan, pair = plan, PAIRS[x.dtype.name, out.dtype.name]
+        self.plan, pair = plan, PAIRS[x.dtype, out.dtype]
         self.moments, self.outputs = FUNCTIONS[f"moments_{pair}"], FUNCTIONS[f"write_{pair}"]
 
     @staticmethod
     def fits(plan, views):
         """Whether kernels.c was built and can walk these views (name -> view), cut by the plan."""
-        x, *others = views.values()
-        types = {(x.dtype.name, views[name].dtype.name) for name in ("y", "dx") if name in views}
-        plain = all(a.dtype.isnative and a.flags.aligned for a in views.values())
-        if not FUNCTIONS or not plain or not types <= set(PAIRS) or ("dy" in views and views["dy"].dtype != x.dtype):
+        x = views["x"]
+        typed = all((x.dtype, views[name].dtype) in PAIRS for name in ("y", "dx") if name in views)
+        if not FUNCTIONS or not typed or ("dy" in views and views["dy"].dtype != x.dtype):
+            return False
+        if not all(a.flags.aligned for a in views.values()):
             return False
         outer, channels, inner = x.shape
         wanted = {2: 1, 1: inner, 0: channels * inner} if plan.fold > 1 else {2: 1, 1: inner} if plan.fold else {2: 1}

@@ -39,6 +39,7 @@ class Sweep:
         self.plan, self.hands, self.taken = self._means(problems[0][0], shape)
         self.units = [Unit(row, block) for row in range(len(problems)) for block in self.plan.blocks(shape[1])]
         self.tiles, self.counts = self.plan.tiles(len(problems[0]), shape)
+        self.groups = range(0, len(self.tiles), GROUP if self.measured else 1)
         names = (["mean", "var"] if self.y and not self.given else []) + (["dgamma", "dbeta"] if self.dy else [])
         self.found = {name: np.empty((len(problems), shape[1])) for name in names}
 
@@ -60,16 +61,16 @@ class Sweep:
 
     def _in_two_passes(self, mapped, threads):
         """All moments, then all outputs."""
-        groups = [(unit, g) for unit in range(len(self.units)) for g in range(0, len(self.tiles), GROUP)]
+        groups = [(unit, g) for unit in range(len(self.units)) for g in self.groups]
         chunks = _chunks(groups, threads)
         parts = iter([part for chunk in mapped(self._moments_of, chunks) for part in chunk])
-        of = [self._coefficients(unit, [next(parts) for _ in self.tiles[::GROUP]]) for unit in self.units]
+        of = [self._coefficients(unit, [next(parts) for _ in self.groups]) for unit in self.units]
         mapped(partial(self._write_all, of), chunks)
 
     @quick_loops()
     def _whole(self, units):
         for unit in units:
-            of = self._coefficients(unit, [self._moments(unit, g) for g in range(0, len(self.tiles), GROUP)])
+            of = self._coefficients(unit, [self._moments(unit, g) for g in self.groups])
             spread = {}
             for t in reversed(range(len(self.tiles))):  # the last that was measured is still there
                 self._write(unit, t, of, spread)
@@ -82,7 +83,7 @@ class Sweep:
     def _write_all(self, of, groups):
         spread = [{} for _ in self.units]
         for u, g in groups:
-            for t in range(g, min(g + GROUP, len(self.tiles))):
+            for t in range(g, min(g + self.groups.step, len(self.tiles))):
                 self._write(self.units[u], t, of[u], spread[u])
 
     def _moments(self, unit, g):
@@ -112,7 +113,7 @@ class Sweep:
         """Enter what was found of a block, and say how its outputs are computed."""
         row, m = {name: values[unit] for name, values in self.rows.items()}, self.counts.sum()
         if parts[0] is not None:
-            moments = all_merged(parts, np.add.reduceat(self.counts, range(0, len(self.counts), GROUP)))
+            moments = all_merged(parts, np.add.reduceat(self.counts, self.groups))
         mean, var = (row["mean"], row["var"]) if self.given else (moments[MEAN], moments[M2] / m)
         if "mean" in self.found:
             self.found["mean"][unit], self.found["var"][unit] = mean, var

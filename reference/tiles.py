@@ -19,13 +19,14 @@ RUN = 8192  # longest dot product handed to BLAS: above ten thousand OpenBLAS st
 class Limits(NamedTuple):
     """What the sizes of tiles are chosen by, in elements.
 
-    tile: a tile at most; folded: the same where values are worked on column by column. long: from this inner length on
+    tile: a tile at most; folded: the same where values are worked on column by column; written: where no moments are taken. long: from this inner length on
     a channel's values are worked on row by row, below it column by column. wide: columns a tile should have at least;
     columns: those of a tile whose rows are laid side by side.
     """
 
     tile: int
     folded: int
+    written: int
     long: int
     wide: int
     columns: int
@@ -123,7 +124,7 @@ class Plan:
         It depends on nothing else, so neither do the results.
         """
         outer, channels, inner = shape
-        most = limits.tile if inner >= limits.long else limits.folded
+        most = limits.written if not measured else limits.tile if inner >= limits.long else limits.folded
         block = _even(channels, outer * inner, most)
         if inner >= limits.long:
             block = block if measured else _even(channels, inner, most)
