@@ -8,7 +8,7 @@ from threading import local
 
 import numpy as np
 
-from .moments import KAPPA, Coefficients
+from .moments import GROUP, KAPPA, Coefficients
 from .tiles import BUFFER, Limits, arithmetic
 
 FLOAT64 = np.dtype(np.float64)
@@ -47,6 +47,7 @@ class Buffered(local):
     """
 
     limits = Limits(tile=102_400, folded=65_536, written=65_536, long=1024, wide=1024, columns=2048)
+    group = GROUP  # tiles a thread measures at a time
     shifts = False  # whether x - mean is taken where a x + b would do
 
     def __init__(self, plan, stack, itemsize, taken):

@@ -34,6 +34,7 @@ from .layout import Layout
 from .sweep import Sweep
 from .tiles import views
 
+QUICK = {np.dtype(np.float32), np.dtype(np.float64)}  # to ask a type for its name takes longer
 ALONE = 1 << 16  # elements up to which a second thread costs more than it brings
 
 
@@ -216,7 +217,7 @@ def _shared(threads, work, items):
 def _floating(name, value):
     """`value` as an array of one of the four types; the error is that of the readable definition [BN-8.2]."""
     array = np.asarray(value)
-    return array if array.dtype.name in NAMES else as_float64(name, array)
+    return array if array.dtype in QUICK or array.dtype.name in NAMES else as_float64(name, array)
 
 
 def _forward(found, layout):

@@ -9,8 +9,10 @@
 #include <string.h>
 
 #define LANES 64   /* neighbours of a row that are added to sums of their own */
-#define CHAIN 64   /* additions to a sum, after which it is added to the sum of all */
-#define BLOCK 256  /* columns whose sums and coefficients stay in the first cache */
+#define CHAIN 64   /* additions to a lane, after which it is added to the sum of all; columns: half, or the root of the lines */
+#define PLACES 16  /* where values are taken to guess a mean: of a row so many neighbours at each, of a column one at twice as many */
+#define NEAR 0.4   /* largest square of the mean of d, of the mean of d d */
+#define BLOCK 512  /* columns whose sums and coefficients stay in the first cache */
 #define LINE 64    /* bytes of a cache line */
 #define INLINE static inline __attribute__((always_inline))
 #define JOIN_(a, b) a##_##b
@@ -41,6 +43,12 @@ struct tile {
     int64_t x[2], dy[2], y[2], dx[2];
 };
 
+INLINE void clear(struct sums *s, int64_t columns, const int wanted)
+{
+    for (int k = 0; k < wanted; k++)
+        memset(s->of[k], 0, columns * sizeof(double));
+}
+
 /* Add up the lanes of the sums that are wanted, and begin anew. */
 INLINE void flush(struct sums *s, double *all, const int wanted)
 {
@@ -49,18 +57,25 @@ INLINE void flush(struct sums *s, double *all, const int wanted)
             for (int i = 0; i < width; i++)
                 s->of[k][i] += s->of[k][i + width];
         all[k] += s->of[k][0];
-        memset(s->of[k], 0, LANES * sizeof(double));
     }
+    clear(s, LANES, wanted);
 }
 
-/* What sweep.py calls MEAN, LOW, M2, DY, DY_X, each a row of so many channels. */
-INLINE void record(double *found, int64_t channels, double mean, double low, const double *all, double n)
+/* Whether the sums of d and d d were taken so far from the mean that bits were lost. */
+INLINE int far(const double *all, double n)
 {
+    return !(all[0] * all[0] <= NEAR * n * all[1]);
+}
+
+/* What sweep.py calls MEAN, LOW, M2, DY, DY_X, each a row of so many channels; all: sums of d = x - shift, d d, dy, dy d. */
+INLINE void record(double *found, int64_t channels, double shift, const double *all, double n, int given)
+{
+    double off = given ? 0.0 : all[0] / n, mean = shift + off;
     found[0] = mean;
-    found[channels] = low;
-    found[2 * channels] = all[1] - n * low * low;
+    found[channels] = (shift - mean) + off;
+    found[2 * channels] = all[1] - n * off * off;
     found[3 * channels] = all[2];
-    found[4 * channels] = all[3];
+    found[4 * channels] = all[3] - (mean - shift) * all[2];
 }
 
 #define IN float

@@ -2,15 +2,15 @@
 
 #ifdef MOMENTS
 
-/* Columns of two lines at a time, or of one where q is NULL: add what is wanted of d = x - mean to the sums of
+/* Columns of two lines at a time, or of one where q is NULL: add what is wanted of d = x - shift to the sums of
    d, d d, dy, dy d. */
 INLINE void NAME(add)(const IN *restrict p, const IN *restrict q, const IN *restrict g, const IN *restrict h, int64_t w,
-                             const double *restrict mean, struct sums *restrict to, const int wanted)
+                             const double *restrict shift, struct sums *restrict to, const int wanted)
 {
     double *restrict s0 = to->of[0], *restrict s1 = to->of[1], *restrict s2 = to->of[2], *restrict s3 = to->of[3];
     if (q)
         for (int64_t k = 0; k < w; k++) {
-            double d = (double)p[k] - mean[k], e = (double)q[k] - mean[k];
+            double d = (double)p[k] - shift[k], e = (double)q[k] - shift[k];
             s0[k] += d + e;
             if (wanted > 1)
                 s1[k] += d * d + e * e;
@@ -21,7 +21,7 @@ INLINE void NAME(add)(const IN *restrict p, const IN *restrict q, const IN *rest
         }
     else
         for (int64_t k = 0; k < w; k++) {
-            double d = (double)p[k] - mean[k];
+            double d = (double)p[k] - shift[k];
             s0[k] += d;
             if (wanted > 1)
                 s1[k] += d * d;
@@ -33,13 +33,14 @@ INLINE void NAME(add)(const IN *restrict p, const IN *restrict q, const IN *rest
 }
 
 /* The same of all values of a channel, which lie in runs of t->inner neighbours. */
-INLINE void NAME(channel)(const IN *x, const IN *dy, const struct tile *t, double mean, double *all, const int wanted)
+INLINE void NAME(channel)(const IN *x, const IN *dy, const struct tile *t, double shift, double *all, const int wanted)
 {
-    struct sums s = {0};
-    double means[LANES];
+    struct sums s;
+    double shifts[LANES];
     int added = 0;
+    clear(&s, LANES, wanted);
     for (int k = 0; k < LANES; k++)
-        means[k] = mean;
+        shifts[k] = shift;
     memset(all, 0, 4 * sizeof *all);
     for (int64_t o = 0; o < t->outer; o++) {
         const IN *p = x + o * t->x[0], *g = wanted > 2 ? dy + o * t->dy[0] : p;
@@ -52,9 +53,9 @@ INLINE void NAME(channel)(const IN *x, const IN *dy, const struct tile *t, doubl
                     if (wanted > 2)
                         PREFETCH(g + dy_ahead + k);
                 }
-                NAME(add)(p, p + LANES, g, g + LANES, LANES, means, &s, wanted);
+                NAME(add)(p, p + LANES, g, g + LANES, LANES, shifts, &s, wanted);
             } else
-                NAME(add)(p, NULL, g, NULL, step, means, &s, wanted);
+                NAME(add)(p, NULL, g, NULL, step, shifts, &s, wanted);
             if (++added == CHAIN) {
                 flush(&s, all, wanted);
                 added = 0;
@@ -64,40 +65,49 @@ INLINE void NAME(channel)(const IN *x, const IN *dy, const struct tile *t, doubl
     flush(&s, all, wanted);
 }
 
+/* About the mean of a channel: that of some of its values. */
+INLINE double NAME(sample)(const IN *x, const struct tile *t)
+{
+    int64_t n = t->inner < PLACES ? t->inner : PLACES;
+    double sum = 0.0;
+    for (int64_t k = 0; k < PLACES; k++) {
+        const IN *from = x + k * t->outer / PLACES * t->x[0] + k * (t->inner - n) / PLACES;
+        for (int64_t i = 0; i < n; i++)
+            sum += (double)from[i];
+    }
+    return sum / (double)(PLACES * n);
+}
+
 /* A channel's values lie in runs of t->inner neighbours. */
-INLINE void NAME(rows)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found)
+INLINE void NAME(rows)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found, const int wanted)
 {
     double n = (double)t->outer * (double)t->inner, all[4] = {0};
-    for (int64_t c = 0; c < t->channels; c++) {
-        const IN *from = x + c * t->x[1];
-        double mean;
-        if (given)
-            mean = given[c];
-        else {
-            NAME(channel)(from, from, t, 0.0, all, 1);
-            mean = all[0] / n;
+    for (int64_t c = 0; c < t->channels; c++, x += t->x[1], dy += t->dy[1]) {
+        double shift = given ? given[c] : NAME(sample)(x, t);
+        NAME(channel)(x, dy, t, shift, all, wanted);
+        if (!given && far(all, n)) {
+            shift += all[0] / n;
+            NAME(channel)(x, dy, t, shift, all, wanted);
         }
-        if (dy)
-            NAME(channel)(from, dy + c * t->dy[1], t, mean, all, 4);
-        else
-            NAME(channel)(from, from, t, mean, all, 2);
-        record(found + c, t->channels, mean, given ? 0.0 : all[0] / n, all, n);
+        record(found + c, t->channels, shift, all, n, given != NULL);
     }
 }
 
-/* The same of w columns, in t->outer lines. */
-INLINE void NAME(lines)(const IN *x, const IN *dy, const struct tile *t, int64_t w, const double *mean, struct sums *all,
+/* Sums of w columns, in t->outer lines. */
+INLINE void NAME(lines)(const IN *x, const IN *dy, const struct tile *t, int64_t w, const double *shift, struct sums *all,
                         const int wanted)
 {
     struct sums s;
-    memset(all, 0, sizeof *all);
-    for (int64_t from = 0; from < t->outer; from += CHAIN) {
-        int64_t to = from + CHAIN < t->outer ? from + CHAIN : t->outer;
-        for (int i = 0; i < wanted; i++)
-            memset(s.of[i], 0, w * sizeof(double));
+    int64_t chain = CHAIN / 2;
+    while (chain * chain < t->outer)
+        chain += CHAIN / 2;
+    clear(all, w, wanted);
+    for (int64_t from = 0; from < t->outer; from += chain) {
+        int64_t to = from + chain < t->outer ? from + chain : t->outer;
+        clear(&s, w, wanted);
         for (int64_t o = from; o < to; o += 2) {
             const IN *p = x + o * t->x[0], *g = wanted > 2 ? dy + o * t->dy[0] : p;
-            NAME(add)(p, o + 1 < to ? p + t->x[0] : NULL, g, wanted > 2 ? g + t->dy[0] : p, w, mean, &s, wanted);
+            NAME(add)(p, o + 1 < to ? p + t->x[0] : NULL, g, wanted > 2 ? g + t->dy[0] : p, w, shift, &s, wanted);
         }
         for (int i = 0; i < wanted; i++)
             for (int64_t k = 0; k < w; k++)
@@ -106,37 +116,48 @@ INLINE void NAME(lines)(const IN *x, const IN *dy, const struct tile *t, int64_t
 }
 
 /* Each of t->channels neighbours in t->outer lines is a channel. */
-INLINE void NAME(columns)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found)
+INLINE void NAME(columns)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found, const int wanted)
 {
     struct sums s;
-    double mean[BLOCK], n = (double)t->outer;
-    for (int64_t at = 0; at < t->channels; at += BLOCK) {
+    double shift[BLOCK], n = (double)t->outer;
+    int64_t some = t->outer < 2 * PLACES ? t->outer : 2 * PLACES;
+    for (int64_t at = 0; at < t->channels; at += BLOCK, x += BLOCK, dy += BLOCK) {
         int64_t w = t->channels - at < BLOCK ? t->channels - at : BLOCK;
-        memset(mean, 0, sizeof mean);
-        if (given)
-            memcpy(mean, given + at, w * sizeof *mean);
-        else {
-            NAME(lines)(x + at, NULL, t, w, mean, &s, 1);
+        int again = 0;
+        for (int64_t k = 0; k < w; k++)
+            shift[k] = given ? given[at + k] : 0.0;
+        for (int64_t j = 0; j < some && !given; j++)
             for (int64_t k = 0; k < w; k++)
-                mean[k] = s.of[0][k] / n;
+                shift[k] += (double)x[j * t->outer / some * t->x[0] + k];
+        for (int64_t k = 0; k < w && !given; k++)
+            shift[k] /= (double)some;
+        NAME(lines)(x, dy, t, w, shift, &s, wanted);
+        for (int64_t k = 0; k < w && !given; k++) {
+            double all[2] = {s.of[0][k], s.of[1][k]};
+            again |= far(all, n);
         }
-        if (dy)
-            NAME(lines)(x + at, dy + at, t, w, mean, &s, 4);
-        else
-            NAME(lines)(x + at, NULL, t, w, mean, &s, 2);
+        if (again) {
+            for (int64_t k = 0; k < w; k++)
+                shift[k] += s.of[0][k] / n;
+            NAME(lines)(x, dy, t, w, shift, &s, wanted);
+        }
         for (int64_t k = 0; k < w; k++) {
-            double all[4] = {s.of[0][k], s.of[1][k], s.of[2][k], s.of[3][k]};
-            record(found + at + k, t->channels, mean[k], given ? 0.0 : all[0] / n, all, n);
+            double all[4] = {s.of[0][k], s.of[1][k], wanted > 2 ? s.of[2][k] : 0.0, wanted > 2 ? s.of[3][k] : 0.0};
+            record(found + at + k, t->channels, shift[k], all, n, given != NULL);
         }
     }
 }
 
 CLONES void NAME(moments)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found)
 {
-    if (t->inner > 1)
-        NAME(rows)(x, dy, t, given, found);
+    if (t->inner > 1 && dy)
+        NAME(rows)(x, dy, t, given, found, 4);
+    else if (t->inner > 1)
+        NAME(rows)(x, x, t, given, found, 2);
+    else if (dy)
+        NAME(columns)(x, dy, t, given, found, 4);
     else
-        NAME(columns)(x, dy, t, given, found);
+        NAME(columns)(x, x, t, given, found, 2);
 }
 
 #endif

@@ -37,8 +37,8 @@ def _address(array):
 class Native:
     """`buffered.Buffered` without buffers: memory is read and written in place. plan: a tiles.Plan that `fits`."""
 
-    limits = Limits(tile=409_600, folded=409_600, written=819_200, long=16, wide=1024, columns=64)
-    shifts = True
+    limits = Limits(tile=819_200, folded=1_638_400, written=819_200, long=16, wide=1024, columns=64)
+    group, shifts = 1, True
 
     def __init__(self, plan, x, out):
         self.plan, pair = plan, PAIRS[x.dtype, out.dtype]

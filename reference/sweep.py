@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .buffered import SPARE, Buffered, quick_loops
-from .moments import DY, DY_X, GROUP, M2, MEAN, Coefficients, all_merged, is_far, merged
+from .moments import DY, DY_X, M2, MEAN, Coefficients, all_merged, is_far, merged
 from .native import Native
 from .tiles import Plan
 
@@ -39,7 +39,7 @@ class Sweep:
         self.plan, self.hands, self.taken = self._means(problems[0][0], shape)
         self.units = [Unit(row, block) for row in range(len(problems)) for block in self.plan.blocks(shape[1])]
         self.tiles, self.counts = self.plan.tiles(len(problems[0]), shape)
-        self.groups = range(0, len(self.tiles), GROUP if self.measured else 1)
+        self.groups = range(0, len(self.tiles), self.hands.group if self.measured else 1)
         names = (["mean", "var"] if self.y and not self.given else []) + (["dgamma", "dbeta"] if self.dy else [])
         self.found = {name: np.empty((len(problems), shape[1])) for name in names}
 
@@ -65,7 +65,7 @@ class Sweep:
         chunks = _chunks(groups, threads)
         parts = iter([part for chunk in mapped(self._moments_of, chunks) for part in chunk])
         of = [self._coefficients(unit, [next(parts) for _ in self.groups]) for unit in self.units]
-        mapped(partial(self._write_all, of), chunks)
+        mapped(partial(self._write_all, of), chunks[::-1])  # the last that was measured may still be in a cache
 
     @quick_loops()
     def _whole(self, units):
@@ -90,7 +90,7 @@ class Sweep:
         """Moments of the group of tiles that begins with tile g, or None where nothing is to be found."""
         if not self.measured:
             return None
-        counts = self.counts[g : g + GROUP]
+        counts = self.counts[g : g + self.groups.step]
         return merged([self._measure(unit, g + t) for t in range(len(counts))], counts)
 
     def _views(self, unit, t):

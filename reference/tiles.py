@@ -125,7 +125,7 @@ class Plan:
         """
         outer, channels, inner = shape
         most = limits.written if not measured else limits.tile if inner >= limits.long else limits.folded
-        block = _even(channels, outer * inner, most)
+        block = _even(channels, outer * inner, min(most, limits.tile))
         if inner >= limits.long:
             block = block if measured else _even(channels, inner, most)
             return cls(_even(outer, block * inner, most), block, _even(inner, 1, most), 0)
