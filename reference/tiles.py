@@ -19,17 +19,19 @@ RUN = 8192  # longest dot product handed to BLAS: above ten thousand OpenBLAS st
 class Limits(NamedTuple):
     """What the sizes of tiles are chosen by, in elements.
 
-    tile: a tile at most; folded: the same where values are worked on column by column; written: where no moments are taken. long: from this inner length on
-    a channel's values are worked on row by row, below it column by column. wide: columns a tile should have at least;
-    columns: those of a tile whose rows are laid side by side.
+    long: from this inner length on a channel's values are worked on row by row, below it column by column.
+    rows, columns: a tile at most that is worked on so; written: one of which no moments are taken. block: one block of channels
+    at most, where there are columns. wide: columns a tile should have at least; folded: those of a tile whose rows are laid
+    side by side.
     """
 
-    tile: int
-    folded: int
-    written: int
     long: int
-    wide: int
+    rows: int
     columns: int
+    written: int
+    block: int
+    wide: int
+    folded: int
 
 
 class Views(NamedTuple):
@@ -124,14 +126,13 @@ class Plan:
         It depends on nothing else, so neither do the results.
         """
         outer, channels, inner = shape
-        most = limits.written if not measured else limits.tile if inner >= limits.long else limits.folded
-        block = _even(channels, outer * inner, min(most, limits.tile))
         if inner >= limits.long:
-            block = block if measured else _even(channels, inner, most)
+            most = limits.rows if measured else limits.written
+            block = _even(channels, outer * inner if measured else inner, most)
             return cls(_even(outer, block * inner, most), block, _even(inner, 1, most), 0)
-        block = min(channels, max(block, -(-limits.wide // inner)))
-        rows = _even(outer, block * inner, most)
-        fold = min(rows, max(1, limits.columns // (block * inner))) if block == channels else 1
+        block = min(channels, max(_even(channels, outer * inner, limits.block), -(-limits.wide // inner)))
+        rows = _even(outer, block * inner, limits.columns if measured else limits.written)
+        fold = min(rows, max(1, limits.folded // (block * inner))) if block == channels else 1
         return cls(rows // fold * fold, block, inner, fold)
 
     @property
