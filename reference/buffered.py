@@ -46,7 +46,7 @@ class Buffered(local):
     buffers, for later calls.
     """
 
-    limits = Limits(long=1024, rows=102_400, columns=65_536, written=65_536, block=65_536, wide=1024, folded=2048)
+    limits = Limits(long=1024, rows=102_400, columns=65_536, written=65_536, widest=4096, wide=1024, folded=2048)
     group = GROUP  # tiles a thread measures at a time
     shifts = False  # whether x - mean is taken where a x + b would do
 

@@ -15,9 +15,9 @@ and LeVeque (1983) do.
   of two passes over the tile in cache; the output is a x + b where mean**2 < (KAPPA - 1)(var + eps), otherwise a (x - mean) + beta.
 
 Memory beyond the outputs: with kernels.c next to none; with NumPy on each thread the tiles of x and dy in float64 and one in the
-narrower type, 1.2 MB for one input and 2.1 MB for two; and with both some fifteen arrays of the parameters of a tile's
-channels. On two threads that is less than a tenth of the inputs from 25 MB an input and 32 values a channel on; two values a
-channel take up to 40 %. NumPy's tiles, one set a core, are kept for the next call.
+narrower type, 1.2 MB for one input and 2.1 MB for two; and with both some twenty arrays of the parameters of a tile's
+channels. On two threads that is less than a tenth of the inputs from 25 MB an input on. NumPy's tiles, one set a core, are
+kept for the next call.
 """
 
 import os
@@ -165,7 +165,7 @@ class _Call:
 
         None where that is for the readable definition: no values, or statistics, given or found, that are not finite [BN-7].
         """
-        if not self.x.size or ("var" in parameters and _extreme(parameters["mean"], parameters["var"] + eps)):
+        if not self.x.size or ("var" in parameters and _extreme(parameters["mean"], parameters["var"], eps)):
             return None
         arrays = {"x": self.x, "dy": self.dy}
         arrays |= {name: np.empty_like(self.x, self.out, subok=False) for name in wanted}
@@ -180,9 +180,9 @@ class _Call:
         return {name: arrays[name] for name in wanted} | {k: split.join(v) for k, v in sweep.found.items()}
 
 
-def _extreme(mean, spread):
+def _extreme(mean, var, eps):
     """Whether given statistics make 1/sqrt(var + eps) or x - mean not finite."""
-    return not (np.isfinite(mean) & np.isfinite(spread) & (spread > 0)).all()
+    return not (np.isfinite(mean).all() and np.isfinite(var).all() and (var > -eps).all())
 
 
 @cache

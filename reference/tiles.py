@@ -20,16 +20,16 @@ class Limits(NamedTuple):
     """What the sizes of tiles are chosen by, in elements.
 
     long: from this inner length on a channel's values are worked on row by row, below it column by column.
-    rows, columns: a tile at most that is worked on so; written: one of which no moments are taken. block: one block of channels
-    at most, where there are columns. wide: columns a tile should have at least; folded: those of a tile whose rows are laid
-    side by side.
+    rows, columns: a tile at most that is worked on so; written: one of which no moments are taken. widest, wide: columns a tile
+    may have at most (their parameters take memory), and should have at least; folded: those of a tile whose rows are laid side
+    by side.
     """
 
     long: int
     rows: int
     columns: int
     written: int
-    block: int
+    widest: int
     wide: int
     folded: int
 
@@ -130,7 +130,8 @@ class Plan:
             most = limits.rows if measured else limits.written
             block = _even(channels, outer * inner if measured else inner, most)
             return cls(_even(outer, block * inner, most), block, _even(inner, 1, most), 0)
-        block = min(channels, max(_even(channels, outer * inner, limits.block), -(-limits.wide // inner)))
+        block = min(_even(channels, outer * inner, limits.columns), _even(channels, inner, limits.widest))
+        block = min(channels, max(block, -(-limits.wide // inner)))
         rows = _even(outer, block * inner, limits.columns if measured else limits.written)
         fold = min(rows, max(1, limits.folded // (block * inner))) if block == channels else 1
         return cls(rows // fold * fold, block, inner, fold)

@@ -255,7 +255,8 @@ def test_engine_with_a_mask_is_the_definition():
     assert all(np.array_equal(a, b) for a, b in zip(wanted, got))
 
 
-BIG = [((32, 64, 56, 56), 1), ((32, 56, 56, 64), 3), ((100352, 64), 1), ((25088, 256), 1), ((2, 3, 1 << 20), 1), ((32, 200704), 1)]
+BIG = [((32, 64, 56, 56), 1), ((32, 56, 56, 64), 3), ((100352, 64), 1), ((25088, 256), 1), ((2, 3, 1 << 20), 1)]
+BIG += [((values, (1 << 24) // values // 2), 1) for values in (2, 8, 32)]
 
 
 @pytest.mark.parametrize("shape, axes", BIG)
