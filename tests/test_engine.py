@@ -167,6 +167,12 @@ def test_engine_walks_what_the_kernels_cannot():
         np.testing.assert_allclose(engine.train_step(dy, other, gamma, beta, eps=1e-3, channel_axes=1)[0].y, wanted, rtol=1e-12)
 
 
+def test_engine_notices_when_the_values_it_guesses_a_mean_from_mislead():
+    x, dy, gamma, beta = problem((4096, 70), (1,), 8, 1.0)
+    x[:: 4096 // 32] += 1e8
+    check_training(x, dy, gamma, beta, (1,))
+
+
 def test_an_error_in_another_thread_reaches_the_caller():
     def work(item):
         if item == 7:
