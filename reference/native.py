@@ -37,7 +37,7 @@ def _address(array):
 class Native:
     """`buffered.Buffered` without buffers: memory is read and written in place. plan: a tiles.Plan that `fits`."""
 
-    limits = Limits(long=16, rows=819_200, columns=1_638_400, written=819_200, widest=12_800, wide=1024, folded=64)
+    limits = Limits(long=16, rows=819_200, columns=1_638_400, written=819_200, widest=8192, wide=1024, folded=64)
     group, shifts = 1, True
 
     def __init__(self, plan, x, out):
