@@ -54,17 +54,55 @@ class Views(NamedTuple):
         return np.transpose(np.reshape(rows, self.sizes), np.argsort(self.order))
 
 
-def _groups(arrays, channels, axes):
+class Walk(NamedTuple):
+    """How arrays of a shape, channel axes and strides become views of rank 3; see `views`."""
+
+    axes: tuple[int, ...]  # of the arrays, in the order of x's memory
+    groups: tuple[int, ...]  # sizes of the groups of neighbouring axes that one stride walks
+    turned: tuple[int, ...]  # groups: those gone through index by index, then outer, channels, inner as far as there
+    indices: list  # of problems, and of the pieces of each
+    shape: tuple[int, int, int]
+    sizes: tuple[int, ...]
+    order: tuple[int, ...]
+
+
+def _groups(shape, strides, channels, axes):
     """Neighbouring axes of the same role that one stride walks in every array."""
     groups = []
     for axis in axes:
         if groups and (axis in channels) == (groups[-1][-1] in channels):
             last = groups[-1][-1]
-            if all(a.strides[last] == a.strides[axis] * a.shape[axis] for a in arrays):
+            if all(of[last] == of[axis] * shape[axis] for of in strides):
                 groups[-1].append(axis)
                 continue
         groups.append([axis])
     return groups
+
+
+@lru_cache(maxsize=256)
+def _walk(shape, channels, strides):
+    """The Walk of arrays with these strides, those of x first."""
+    axes = sorted(range(len(shape)), key=lambda axis: -abs(strides[0][axis]) if shape[axis] > 1 else -np.inf)
+    groups = _groups(shape, strides, channels, axes)
+    sizes = [prod(shape[axis] for axis in group) for group in groups]
+    reduced = [g for g, group in enumerate(groups) if group[0] not in channels]
+    kept = [g for g in range(len(groups)) if g not in reduced]
+    main = max(kept, key=sizes.__getitem__, default=None)
+    inner = reduced[-1] if main is not None and reduced[-1] > main else None
+    outer = max((g for g in reduced if g != inner), key=sizes.__getitem__, default=None)
+    rest = [g for g in kept if g != main], [g for g in reduced if g not in (outer, inner)]
+    last = [g for g in (outer, main, inner) if g is not None]
+    # the main channels come last in each row of parameters
+    ordered = [axis for g in (*rest[0], *([] if main is None else [main])) for axis in groups[g]]
+    return Walk(
+        tuple(axes),
+        tuple(sizes),
+        (*rest[0], *rest[1], *last),
+        [list(product(*(range(sizes[g]) for g in part))) for part in rest],
+        tuple(1 if g is None else sizes[g] for g in (outer, main, inner)),
+        tuple(shape[a] for a in ordered),
+        tuple(channels.index(a) for a in ordered),
+    )
 
 
 def views(arrays, layout) -> Views:
@@ -73,33 +111,11 @@ def views(arrays, layout) -> Views:
     Axes are taken in the order of x's memory. What does not fit outer, channels, inner (several channel axes that
     do not lie together, slices of a larger array) is gone through index by index.
     """
-    x, shape, channels = arrays[0], layout.shape, layout.channel_axes
-    axes = sorted(range(len(shape)), key=lambda axis: -abs(x.strides[axis]) if shape[axis] > 1 else -np.inf)
-    groups = _groups(arrays, channels, axes)
-    sizes = [prod(shape[axis] for axis in group) for group in groups]
-    reduced = [g for g, group in enumerate(groups) if group[0] not in channels]
-    kept = [g for g in range(len(groups)) if g not in reduced]
-    main = max(kept, key=sizes.__getitem__, default=None)
-    inner = reduced[-1] if main is not None and reduced[-1] > main else None
-    outer = max((g for g in reduced if g != inner), key=sizes.__getitem__, default=None)
-    rest = [g for g in kept if g != main], [g for g in reduced if g not in (outer, inner)]
-    flat = [np.transpose(a, axes).reshape(sizes) for a in arrays]
-    last = [g for g in (outer, main, inner) if g is not None]
-    # the main channels come last in each row of parameters
-    ordered = [axis for g in (*rest[0], *([] if main is None else [main])) for axis in groups[g]]
-
-    def piece(index):
-        found = []
-        for a in flat:
-            at = np.transpose(a, [*rest[0], *rest[1], *last])[index]
-            for position, g in enumerate((outer, main, inner)):
-                at = np.expand_dims(at, position) if g is None else at
-            found.append(at)
-        return tuple(found)
-
-    indices = [list(product(*(range(sizes[g]) for g in part))) for part in rest]
-    problems = [[piece(c + r) for r in indices[1]] for c in indices[0]]
-    return Views(problems, tuple(shape[a] for a in ordered), tuple(channels.index(a) for a in ordered))
+    walk = _walk(layout.shape, layout.channel_axes, tuple(a.strides for a in arrays))
+    turned = [a.transpose(walk.axes).reshape(walk.groups).transpose(walk.turned) for a in arrays]
+    problems, pieces = walk.indices
+    problems = [[tuple(a[c + r].reshape(walk.shape) for a in turned) for r in pieces] for c in problems]
+    return Views(problems, walk.sizes, walk.order)
 
 
 def _even(count, size, most):
@@ -120,6 +136,7 @@ class Plan:
     fold: int
 
     @classmethod
+    @lru_cache(maxsize=256)
     def of(cls, shape, limits, measured=True) -> "Plan":
         """The cut of an (outer, channels, inner) view; measured: whether moments are taken.
 
@@ -145,8 +162,9 @@ class Plan:
         """The channel ranges."""
         return [slice(at, min(at + self.channels, channels)) for at in range(0, channels, self.channels)]
 
+    @lru_cache(maxsize=256)
     def tiles(self, pieces, shape):
-        """(piece, rows, inner) of each tile of a block, and how many values a channel has in each.
+        """(piece, rows, inner) of each tile of a block, and how many values a channel has in each; not to be changed.
 
         The last rows that fill no fold make a tile of their own.
         """
