@@ -131,7 +131,7 @@ class Buffered(local):
         self.shifted = True
 
     def _store(self, out, combine, left, right):
-        """out = combine(left, right), rounded once, by way of a buffer for the same reason."""
+        """out = combine(left, right), rounded once (bfloat16 by ml_dtypes twice), by way of a buffer for the same reason."""
         narrow = self._room(left.shape, out.dtype, self.narrow_from)
         combine(left, right, out=narrow, casting="unsafe")
         np.copyto(out, narrow.reshape(out.shape))

@@ -2,8 +2,8 @@
 
 Arithmetic is float64 whatever the input and the output type, and no bit depends on the number of threads.
 
-A tile's arithmetic is that of kernels.c where it was built and takes the types and the strides (float32 and float64), otherwise
-NumPy's (buffered.py). Wherever a statistic is not finite the readable definition is called.
+A tile's arithmetic is that of kernels.c where it was built and takes the types (out the same as in, or float64) and the strides,
+otherwise NumPy's (buffered.py). Wherever a statistic is not finite the readable definition is called.
 
 How far it stays from the readable definition: at most 1 + KAPPA times the allowance that bounds.py and step_bounds.py derive for
 float64 arithmetic with merged moments, KAPPA = 4, since each of the two stays within its part. Tiles are merged as Chan, Golub

@@ -17,7 +17,6 @@
 #define INLINE static inline __attribute__((always_inline))
 #define JOIN_(a, b) a##_##b
 #define JOIN(a, b) JOIN_(a, b)
-#define NAME(stem) JOIN(stem, SUFFIX)
 
 /* once for each generation of x86 processors, the best at hand taken when the library is loaded */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
@@ -78,22 +77,145 @@ INLINE void record(double *found, int64_t channels, double shift, const double *
     found[4 * channels] = all[3] - (mean - shift) * all[2];
 }
 
+/* Sixteen bits in and out. What is stored is rounded once, to nearest, ties to even. */
+
+INLINE double bits_to_double(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+INLINE float bits_to_float(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+INLINE uint32_t float_to_bits(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+INLINE double from_bf16(uint16_t value)
+{
+    return bits_to_float((uint32_t)value << 16);
+}
+
+INLINE double from_f16(uint16_t value)
+{
+    uint32_t bits = (uint32_t)(value & 0x7fff) << 13;
+    uint32_t special = bits >= 0x0f800000 ? 0x7f800000 : 0; /* not finite */
+    bits = float_to_bits(bits_to_float(bits) * 0x1p112f) | special;
+    return bits_to_float(bits | (uint32_t)(value & 0x8000) << 16);
+}
+
+/* value, rounded to so many bits of precision with exponents from least on: a number too large for the others is added. */
+INLINE double rounded(double value, int precision, int least)
+{
+    const uint64_t low = (uint64_t)(1023 + least) << 52, high = (uint64_t)(1023 + 128) << 52;
+    uint64_t bits, exponent;
+    double large;
+    memcpy(&bits, &value, sizeof bits);
+    exponent = bits & 0x7ff0000000000000;
+    exponent = exponent < low ? low : exponent > high ? high : exponent;
+    large = 1.5 * bits_to_double(exponent + ((uint64_t)(53 - precision) << 52));
+    value = (value + large) - large;
+    memcpy(&exponent, &value, sizeof exponent);
+    return bits_to_double(exponent | (bits & 0x8000000000000000)); /* the sign of what became 0 */
+}
+
+INLINE uint16_t to_bf16(double value)
+{
+    return (uint16_t)(float_to_bits((float)rounded(value, 8, -126)) >> 16);
+}
+
+INLINE uint16_t to_f16(double value)
+{
+    uint32_t bits = float_to_bits((float)rounded(value, 11, -14) * 0x1p-112f), size = bits & 0x7fffffff;
+    uint32_t half = size > 0x7f800000 ? 0x7e00 : size >> 13 > 0x7c00 ? 0x7c00 : size >> 13;
+    return (uint16_t)(half | (bits >> 16 & 0x8000));
+}
+
 #define IN float
-#define OUT float
-#define SUFFIX f32_f32
+#define FROM f32
+#define LOAD(value) (double)(value)
 #define MOMENTS
+#define OUT float
+#define TO f32
+#define STORE(value) (float)(value)
 #include "kernels.h"
 #undef MOMENTS
 #undef OUT
-#undef SUFFIX
+#undef TO
+#undef STORE
 #define OUT double
-#define SUFFIX f32_f64
+#define TO f64
+#define STORE(value) (value)
 #include "kernels.h"
 #undef IN
-#undef SUFFIX
-#define IN double
-#define SUFFIX f64_f64
+#undef FROM
+#undef LOAD
+#undef OUT
+#undef TO
+#undef STORE
+
+#define IN uint16_t
+#define FROM f16
+#define LOAD(value) from_f16(value)
 #define MOMENTS
+#define OUT uint16_t
+#define TO f16
+#define STORE(value) to_f16(value)
+#include "kernels.h"
+#undef MOMENTS
+#undef OUT
+#undef TO
+#undef STORE
+#define OUT double
+#define TO f64
+#define STORE(value) (value)
+#include "kernels.h"
+#undef IN
+#undef FROM
+#undef LOAD
+#undef OUT
+#undef TO
+#undef STORE
+
+#define IN uint16_t
+#define FROM bf16
+#define LOAD(value) from_bf16(value)
+#define MOMENTS
+#define OUT uint16_t
+#define TO bf16
+#define STORE(value) to_bf16(value)
+#include "kernels.h"
+#undef MOMENTS
+#undef OUT
+#undef TO
+#undef STORE
+#define OUT double
+#define TO f64
+#define STORE(value) (value)
+#include "kernels.h"
+#undef IN
+#undef FROM
+#undef LOAD
+#undef OUT
+#undef TO
+#undef STORE
+
+#define IN double
+#define FROM f64
+#define LOAD(value) (value)
+#define MOMENTS
+#define OUT double
+#define TO f64
+#define STORE(value) (value)
 #include "kernels.h"
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_kernels", .m_doc = "Called by address, by native.py."};

@@ -1,39 +1,44 @@
-/* The loops over one tile, from values of type IN to values of type OUT; kernels.c includes this for each pair. */
+/* The loops over one tile, from values of type IN to values of type OUT; kernels.c includes this for each pair.
+
+   FROM, TO: the types by name. LOAD, STORE: from IN to double, and from double to OUT. MOMENTS: set for the first OUT of an IN. */
+
+#define BY_INPUT(stem) JOIN(stem, FROM)
+#define NAME(stem) JOIN(JOIN(stem, FROM), TO)
 
 #ifdef MOMENTS
 
 /* Columns of two lines at a time, or of one where q is NULL: add what is wanted of d = x - shift to the sums of
    d, d d, dy, dy d. */
-INLINE void NAME(add)(const IN *restrict p, const IN *restrict q, const IN *restrict g, const IN *restrict h, int64_t w,
+INLINE void BY_INPUT(add)(const IN *restrict p, const IN *restrict q, const IN *restrict g, const IN *restrict h, int64_t w,
                              const double *restrict shift, struct sums *restrict to, const int wanted)
 {
     double *restrict s0 = to->of[0], *restrict s1 = to->of[1], *restrict s2 = to->of[2], *restrict s3 = to->of[3];
     if (q)
         for (int64_t k = 0; k < w; k++) {
-            double d = (double)p[k] - shift[k], e = (double)q[k] - shift[k];
+            double d = LOAD(p[k]) - shift[k], e = LOAD(q[k]) - shift[k];
             s0[k] += d + e;
             if (wanted > 1)
                 s1[k] += d * d + e * e;
             if (wanted > 2) {
-                s2[k] += (double)g[k] + (double)h[k];
-                s3[k] += (double)g[k] * d + (double)h[k] * e;
+                s2[k] += LOAD(g[k]) + LOAD(h[k]);
+                s3[k] += LOAD(g[k]) * d + LOAD(h[k]) * e;
             }
         }
     else
         for (int64_t k = 0; k < w; k++) {
-            double d = (double)p[k] - shift[k];
+            double d = LOAD(p[k]) - shift[k];
             s0[k] += d;
             if (wanted > 1)
                 s1[k] += d * d;
             if (wanted > 2) {
-                s2[k] += (double)g[k];
-                s3[k] += (double)g[k] * d;
+                s2[k] += LOAD(g[k]);
+                s3[k] += LOAD(g[k]) * d;
             }
         }
 }
 
 /* The same of all values of a channel, which lie in runs of t->inner neighbours. */
-INLINE void NAME(channel)(const IN *x, const IN *dy, const struct tile *t, double shift, double *all, const int wanted)
+INLINE void BY_INPUT(channel)(const IN *x, const IN *dy, const struct tile *t, double shift, double *all, const int wanted)
 {
     struct sums s;
     double shifts[LANES];
@@ -53,9 +58,9 @@ INLINE void NAME(channel)(const IN *x, const IN *dy, const struct tile *t, doubl
                     if (wanted > 2)
                         PREFETCH(g + dy_ahead + k);
                 }
-                NAME(add)(p, p + LANES, g, g + LANES, LANES, shifts, &s, wanted);
+                BY_INPUT(add)(p, p + LANES, g, g + LANES, LANES, shifts, &s, wanted);
             } else
-                NAME(add)(p, NULL, g, NULL, step, shifts, &s, wanted);
+                BY_INPUT(add)(p, NULL, g, NULL, step, shifts, &s, wanted);
             if (++added == CHAIN) {
                 flush(&s, all, wanted);
                 added = 0;
@@ -66,35 +71,35 @@ INLINE void NAME(channel)(const IN *x, const IN *dy, const struct tile *t, doubl
 }
 
 /* About the mean of a channel: that of some of its values. */
-INLINE double NAME(sample)(const IN *x, const struct tile *t)
+INLINE double BY_INPUT(sample)(const IN *x, const struct tile *t)
 {
     int64_t n = t->inner < PLACES ? t->inner : PLACES;
     double sum = 0.0;
     for (int64_t k = 0; k < PLACES; k++) {
         const IN *from = x + k * t->outer / PLACES * t->x[0] + k * (t->inner - n) / PLACES;
         for (int64_t i = 0; i < n; i++)
-            sum += (double)from[i];
+            sum += LOAD(from[i]);
     }
     return sum / (double)(PLACES * n);
 }
 
 /* A channel's values lie in runs of t->inner neighbours. */
-INLINE void NAME(rows)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found, const int wanted)
+INLINE void BY_INPUT(rows)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found, const int wanted)
 {
     double n = (double)t->outer * (double)t->inner, all[4] = {0};
     for (int64_t c = 0; c < t->channels; c++, x += t->x[1], dy += t->dy[1]) {
-        double shift = given ? given[c] : NAME(sample)(x, t);
-        NAME(channel)(x, dy, t, shift, all, wanted);
+        double shift = given ? given[c] : BY_INPUT(sample)(x, t);
+        BY_INPUT(channel)(x, dy, t, shift, all, wanted);
         if (!given && far(all, n)) {
             shift += all[0] / n;
-            NAME(channel)(x, dy, t, shift, all, wanted);
+            BY_INPUT(channel)(x, dy, t, shift, all, wanted);
         }
         record(found + c, t->channels, shift, all, n, given != NULL);
     }
 }
 
 /* Sums of w columns, in t->outer lines. */
-INLINE void NAME(lines)(const IN *x, const IN *dy, const struct tile *t, int64_t w, const double *shift, struct sums *all,
+INLINE void BY_INPUT(lines)(const IN *x, const IN *dy, const struct tile *t, int64_t w, const double *shift, struct sums *all,
                         const int wanted)
 {
     struct sums s;
@@ -107,7 +112,7 @@ INLINE void NAME(lines)(const IN *x, const IN *dy, const struct tile *t, int64_t
         clear(&s, w, wanted);
         for (int64_t o = from; o < to; o += 2) {
             const IN *p = x + o * t->x[0], *g = wanted > 2 ? dy + o * t->dy[0] : p;
-            NAME(add)(p, o + 1 < to ? p + t->x[0] : NULL, g, wanted > 2 ? g + t->dy[0] : p, w, shift, &s, wanted);
+            BY_INPUT(add)(p, o + 1 < to ? p + t->x[0] : NULL, g, wanted > 2 ? g + t->dy[0] : p, w, shift, &s, wanted);
         }
         for (int i = 0; i < wanted; i++)
             for (int64_t k = 0; k < w; k++)
@@ -116,7 +121,7 @@ INLINE void NAME(lines)(const IN *x, const IN *dy, const struct tile *t, int64_t
 }
 
 /* Each of t->channels neighbours in t->outer lines is a channel. */
-INLINE void NAME(columns)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found, const int wanted)
+INLINE void BY_INPUT(columns)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found, const int wanted)
 {
     struct sums s;
     double shift[BLOCK], n = (double)t->outer;
@@ -128,10 +133,10 @@ INLINE void NAME(columns)(const IN *x, const IN *dy, const struct tile *t, const
             shift[k] = given ? given[at + k] : 0.0;
         for (int64_t j = 0; j < some && !given; j++)
             for (int64_t k = 0; k < w; k++)
-                shift[k] += (double)x[j * t->outer / some * t->x[0] + k];
+                shift[k] += LOAD(x[j * t->outer / some * t->x[0] + k]);
         for (int64_t k = 0; k < w && !given; k++)
             shift[k] /= (double)some;
-        NAME(lines)(x, dy, t, w, shift, &s, wanted);
+        BY_INPUT(lines)(x, dy, t, w, shift, &s, wanted);
         for (int64_t k = 0; k < w && !given; k++) {
             double all[2] = {s.of[0][k], s.of[1][k]};
             again |= far(all, n);
@@ -139,7 +144,7 @@ INLINE void NAME(columns)(const IN *x, const IN *dy, const struct tile *t, const
         if (again) {
             for (int64_t k = 0; k < w; k++)
                 shift[k] += s.of[0][k] / n;
-            NAME(lines)(x, dy, t, w, shift, &s, wanted);
+            BY_INPUT(lines)(x, dy, t, w, shift, &s, wanted);
         }
         for (int64_t k = 0; k < w; k++) {
             double all[4] = {s.of[0][k], s.of[1][k], wanted > 2 ? s.of[2][k] : 0.0, wanted > 2 ? s.of[3][k] : 0.0};
@@ -148,16 +153,16 @@ INLINE void NAME(columns)(const IN *x, const IN *dy, const struct tile *t, const
     }
 }
 
-CLONES void NAME(moments)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found)
+CLONES void BY_INPUT(moments)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found)
 {
     if (t->inner > 1 && dy)
-        NAME(rows)(x, dy, t, given, found, 4);
+        BY_INPUT(rows)(x, dy, t, given, found, 4);
     else if (t->inner > 1)
-        NAME(rows)(x, x, t, given, found, 2);
+        BY_INPUT(rows)(x, x, t, given, found, 2);
     else if (dy)
-        NAME(columns)(x, dy, t, given, found, 4);
+        BY_INPUT(columns)(x, dy, t, given, found, 4);
     else
-        NAME(columns)(x, x, t, given, found, 2);
+        BY_INPUT(columns)(x, x, t, given, found, 2);
 }
 
 #endif
@@ -172,23 +177,23 @@ INLINE void NAME(line)(const IN *restrict x, const IN *restrict dy, OUT *restric
     if (y && dx)
         for (int64_t i = 0; i < n; i++) {
             int64_t k = step * i;
-            double z = a[k] * ((double)x[i] - shift[k]);
-            y[i] = (OUT)(z + b[k]);
-            dx[i] = (OUT)(a[k] * (double)dy[i] + slope[k] * z + offset[k]);
+            double z = a[k] * (LOAD(x[i]) - shift[k]);
+            y[i] = STORE(z + b[k]);
+            dx[i] = STORE(a[k] * LOAD(dy[i]) + slope[k] * z + offset[k]);
         }
     else if (y)
         for (int64_t i = 0; i < n; i++) {
             int64_t k = step * i;
-            y[i] = (OUT)(a[k] * ((double)x[i] - shift[k]) + b[k]);
+            y[i] = STORE(a[k] * (LOAD(x[i]) - shift[k]) + b[k]);
         }
     else if (x)
         for (int64_t i = 0; i < n; i++) {
             int64_t k = step * i;
-            dx[i] = (OUT)(a[k] * (double)dy[i] + slope[k] * (a[k] * ((double)x[i] - shift[k])) + offset[k]);
+            dx[i] = STORE(a[k] * LOAD(dy[i]) + slope[k] * (a[k] * (LOAD(x[i]) - shift[k])) + offset[k]);
         }
     else
         for (int64_t i = 0; i < n; i++)
-            dx[i] = (OUT)(a[step * i] * (double)dy[i]);
+            dx[i] = STORE(a[step * i] * LOAD(dy[i]));
 }
 
 #define AT(array, o, c) ((array) ? (array) + (o) * t->array[0] + (c) * t->array[1] : NULL)
@@ -207,3 +212,5 @@ CLONES void NAME(write)(const IN *x, const IN *dy, OUT *y, OUT *dx, const struct
 }
 
 #undef AT
+#undef BY_INPUT
+#undef NAME

@@ -7,9 +7,7 @@ import numpy as np
 from .moments import DY_X, stack_merged
 from .tiles import Limits
 
-FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-PAIRS = {(FLOAT32, FLOAT32): "f32_f32", (FLOAT32, FLOAT64): "f32_f64", (FLOAT64, FLOAT64): "f64_f64"}
-POINTERS = {"moments": 5, "write": 6}
+TYPES = {np.dtype(np.float64): "f64", np.dtype(np.float32): "f32", np.dtype(np.float16): "f16"}
 
 
 def _load():
@@ -18,16 +16,21 @@ def _load():
         from . import _kernels
     except ImportError:
         return {}
-    library, functions = ctypes.CDLL(_kernels.__file__), {}
-    for stem, pointers in POINTERS.items():
-        for suffix in PAIRS.values():
-            name = f"{stem}_{suffix}"
-            functions[name] = getattr(library, name, None) or getattr(library, f"{stem}_{suffix[:3]}_{suffix[:3]}")
-            functions[name].argtypes, functions[name].restype = [ctypes.c_void_p] * pointers, None
+    library = ctypes.CDLL(_kernels.__file__)
+    types = (*TYPES.values(), "bf16")
+    pointers = {f"moments_{of}": 5 for of in types} | {f"write_{of}_{to}": 6 for of in types for to in {of, "f64"}}
+    functions = {name: getattr(library, name) for name in pointers}
+    for name, function in functions.items():
+        function.argtypes, function.restype = [ctypes.c_void_p] * pointers[name], None
     return functions
 
 
 FUNCTIONS = _load()
+
+
+def _named(dtype):
+    """What kernels.c calls the type; None for others, and for the other byte order."""
+    return TYPES.get(dtype) or ("bf16" if dtype.name == "bfloat16" else None)
 
 
 def _address(array):
@@ -41,15 +44,16 @@ class Native:
     group, shifts = 1, True
 
     def __init__(self, plan, x, out):
-        self.plan, pair = plan, PAIRS[x.dtype, out.dtype]
-        self.moments, self.outputs = FUNCTIONS[f"moments_{pair}"], FUNCTIONS[f"write_{pair}"]
+        self.plan, of, to = plan, _named(x.dtype), _named(out.dtype)
+        self.moments, self.outputs = FUNCTIONS[f"moments_{of}"], FUNCTIONS[f"write_{of}_{to}"]
 
     @staticmethod
     def fits(plan, views):
         """Whether kernels.c was built and can walk these views (name -> view), cut by the plan."""
-        x = views["x"]
-        typed = all((x.dtype, views[name].dtype) in PAIRS for name in ("y", "dx") if name in views)
-        if not FUNCTIONS or not typed or ("dy" in views and views["dy"].dtype != x.dtype):
+        x, out = views["x"], views["y" if "y" in views else "dx"]
+        if f"write_{_named(x.dtype)}_{_named(out.dtype)}" not in FUNCTIONS:
+            return False
+        if "dy" in views and views["dy"].dtype != x.dtype:
             return False
         if not all(a.flags.aligned for a in views.values()):
             return False
