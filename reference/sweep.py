@@ -28,7 +28,8 @@ class Sweep:
     """problems: list of lists of pieces {name: (outer, channels, inner) view} with x, and y, dy, dx as far as wanted.
 
     rows: name -> (problems, channels) of gamma, beta, and mean and var where they are given, not computed.
-    After `run`, y and dx are written, and `found` has dgamma and dbeta as such rows, mean and var too where y is wanted and they are not given.
+    After `run`, y and dx are written, and `found` has dgamma and dbeta as such rows, mean and var too where y is wanted and
+    they are not given.
     """
 
     def __init__(self, problems, rows, eps, training):
@@ -36,14 +37,14 @@ class Sweep:
         wants, shape = set(problems[0][0]), problems[0][0]["x"].shape
         self.y, self.dy, self.dx, self.given = "y" in wants, "dy" in wants, "dx" in wants, "mean" in rows
         self.measured = self.dy or not self.given
-        self.plan, self.hands, self.taken = self._means(problems[0][0], shape)
+        self.plan, self.hands, self.taken = self._hands(problems[0][0], shape)
         self.units = [Unit(row, block) for row in range(len(problems)) for block in self.plan.blocks(shape[1])]
         self.tiles, self.counts = self.plan.tiles(len(problems[0]), shape)
         self.groups = range(0, len(self.tiles), self.hands.group if self.measured else 1)
         names = (["mean", "var"] if self.y and not self.given else []) + (["dgamma", "dbeta"] if self.dy else [])
         self.found = {name: np.empty((len(problems), shape[1])) for name in names}
 
-    def _means(self, views, shape):
+    def _hands(self, views, shape):
         """The plan, who works on its tiles, and the list of the buffers that this takes."""
         taken, plan = [], Plan.of(shape, Native.limits, self.measured)
         if Native.fits(plan, views):
