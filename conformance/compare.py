@@ -57,14 +57,16 @@ def expectation(case: Case, golden: Golden, conventions: Conventions) -> Expecta
 
 
 def _arithmetic(case, conventions):
-    """All that allowances depend on, of what an implementation declares."""
-    kept = ("running_ddof", "variance", "reduction", "y_dtype")
-    return (*((name, getattr(conventions, name)) for name in kept), ("compute", conventions.compute[case.x_dtype]))
+    """All that the allowances of a case depend on, of what an implementation declares."""
+    kept = ("running_ddof", "variance", "reduction")
+    promoted = output_dtype(case, "y", conventions) != case.x_dtype
+    y_dtype = "promoted" if promoted else "x"
+    return (*((name, getattr(conventions, name)) for name in kept), ("y_dtype", y_dtype), ("compute", conventions.compute[case.x_dtype]))
 
 
 def _allowances(case, golden, arithmetic):
-    """Allowances under an `_arithmetic`; those of ordinary cases are kept, since many implementations share them."""
-    return (_work_out if case.large else _worked_out)(golden, case.id, arithmetic)
+    """Allowances under an `_arithmetic`; they are kept, since many implementations share them."""
+    return (_worked_out_large if case.large else _worked_out)(golden, case.id, arithmetic)
 
 
 def _work_out(golden, case_id, arithmetic):
@@ -74,6 +76,8 @@ def _work_out(golden, case_id, arithmetic):
 
 
 _worked_out = lru_cache(maxsize=8192)(_work_out)
+# 12 large cases' allowances take some 150 MB: three arithmetics' worth, which is what implementations judged one after the other share
+_worked_out_large = lru_cache(maxsize=36)(_work_out)
 
 
 def judge(
