@@ -104,8 +104,7 @@ def judge(
         kind = output_dtype(case, output.split(".", 1)[1], conventions)
         found = compare(got, *wanted[output], allowed[output], kind)
         if found["score"] is not None:
-            graded = found if strict is allowed else compare(got, *wanted[output], strict[output], kind)
-            found["strict_score"] = graded["score"]
+            found["strict_score"] = found["score"] if strict is allowed else score(got, wanted[output][1], strict[output])
         verdicts.append(Verdict(implementation, case.id, output, **found))
     return [*verdicts, *_changed(implementation, case, observation)]
 
@@ -175,11 +174,22 @@ def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: Al
         return _fail(f"dtype:{got.dtype.name}", f"dtype {got.dtype.name}, expected {kind}", rounded.size)
     if got.size == 0:
         return {"status": "pass", "score": 0.0, "count": 0}
-    values = got.astype(np.float64)
+    values, limit = _wide(got, exact)
     with np.errstate(invalid="ignore", over="ignore"):
-        limit = exact.astype(got.dtype).astype(np.float64)  # infinite where the type cannot hold the exact value
         error = values - exact
     return _together(_compare_values(values, exact, limit, allowed.element), aggregate(error, exact, allowed))
+
+
+def score(got: np.ndarray, exact: np.ndarray, allowed: Allowance) -> float:
+    """The score that `compare` gives where shape and type are right."""
+    values, limit = _wide(got, exact)
+    return _compare_values(values, exact, limit, allowed.element)["score"] if got.size else 0.0
+
+
+@np.errstate(invalid="ignore", over="ignore")
+def _wide(got, exact):
+    """(values, limit) in float64. limit: the exact values, infinite where the type of `got` cannot hold them."""
+    return got.astype(np.float64), exact.astype(got.dtype).astype(np.float64)
 
 
 def _together(found, sums: Aggregate) -> dict:
