@@ -76,8 +76,8 @@ def _work_out(golden, case_id, arithmetic):
 
 
 _worked_out = lru_cache(maxsize=8192)(_work_out)
-# 12 large cases' allowances take some 150 MB: three arithmetics' worth, which is what implementations judged one after the other share
-_worked_out_large = lru_cache(maxsize=36)(_work_out)
+# some 150 MB for each arithmetic: enough for the declared and the strict one, shared by implementations judged one after the other
+_worked_out_large = lru_cache(maxsize=24)(_work_out)
 
 
 def judge(
