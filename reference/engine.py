@@ -2,20 +2,27 @@
 
 Arithmetic is float64 whatever the input and the output type, and no bit depends on the number of threads.
 
-How far it stays from the readable definition. The statistics of a tile are sums of x and x**2 where that loses at
-most two bits (E[x**2] <= KAPPA var, KAPPA = 4), otherwise two passes over the tile in cache; tiles are merged as Chan, Golub and
-LeVeque (1983) do. The output is a x + b where mean**2 < (KAPPA - 1)(var + eps), otherwise a (x - mean) + beta. So every
-error is at most KAPPA times the allowance that bounds.py and step_bounds.py derive for float64 arithmetic with merged moments; the readable
-definition stays within that allowance once, so the two are at most 1 + KAPPA allowances apart.
+A tile's arithmetic is that of kernels.c where it was built and takes the types (out the same as in, or float64) and the strides,
+otherwise NumPy's (buffered.py). Wherever a statistic is not finite the readable definition is called.
 
-Memory beyond the outputs: on each thread the tiles of x and dy in float64 and one in the narrower type, 1.2 MB for one
-input and 2.1 MB for two, and some fifteen arrays of the parameters of a tile's channels. On two threads that is less than a
-tenth of the inputs from 25 MB an input and 32 values a channel on; two values a channel take up to 40 %. The tiles, one set a
-core, are kept for the next call.
+How far it stays from the readable definition: at most 1 + KAPPA times the allowance that bounds.py and step_bounds.py derive for
+float64 arithmetic with merged moments, KAPPA = 4, since each of the two stays within its part. Tiles are merged as Chan, Golub
+and LeVeque (1983) do.
+- kernels.c takes two passes over a tile and gives a (x - mean) + beta. It adds up m values of a channel in chains of at most
+  71 + m / 1024 along rows, 33 + m / 64 along columns (m < 12,500): fewer than KAPPA (2 + sqrt m), and 2 + sqrt m is what the
+  allowance has; it grows like the chain.
+- NumPy's statistics of a tile are sums of x and x**2 where that loses at most two bits (E[x**2] <= KAPPA var), otherwise
+  of two passes over the tile in cache; the output is a x + b where mean**2 < (KAPPA - 1)(var + eps), otherwise a (x - mean) + beta.
+
+Memory beyond the outputs: with kernels.c next to none; with NumPy on each thread the tiles of x and dy in float64 and one in the
+narrower type, 1.2 MB for one input and 2.1 MB for two; and with both some twenty arrays of the parameters of a tile's
+channels. On two threads that is less than a tenth of the inputs from 25 MB an input on. NumPy's tiles, one set a core, are
+kept for the next call.
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, partial
 
 import numpy as np
 
@@ -27,6 +34,7 @@ from .layout import Layout
 from .sweep import Sweep
 from .tiles import views
 
+QUICK = {np.dtype(np.float32), np.dtype(np.float64)}  # to ask a type for its name takes longer
 ALONE = 1 << 16  # elements up to which a second thread costs more than it brings
 
 
@@ -42,11 +50,11 @@ def train_forward(
     ([-1.0, 1.0], 'float32', 1.0)
     """
     call = _Call(x, channel_axes, out_dtype, threads)
-    if mask is not None or not call.x.size:
+    parameters = {"gamma": call.parameter("gamma", gamma, 1.0), "beta": call.parameter("beta", beta, 0.0)}
+    found = call.run(("y",), eps=check_eps(eps), **parameters) if mask is None else None
+    if found is None:
         out = forward.train_forward(x, gamma, beta, eps=eps, channel_axes=channel_axes, mask=mask)
         return out._replace(y=out.y.astype(call.out, copy=False))
-    parameters = {"gamma": call.parameter("gamma", gamma, 1.0), "beta": call.parameter("beta", beta, 0.0)}
-    found = call.run(("y",), eps=check_eps(eps), **parameters)
     return _forward(found, call.layout)
 
 
@@ -62,13 +70,14 @@ def train_backward(
     -2.0
     """
     call = _Call(x, channel_axes, out_dtype, threads, dy)
-    if mask is not None or not call.x.size:
-        out = backward.train_backward(dy, x, gamma, eps=eps, channel_axes=channel_axes, mask=mask)
-        return out._replace(dx=out.dx.astype(call.out, copy=False))
     parameters = {"gamma": call.parameter("gamma", gamma, 1.0)}
     if saved is not None:
         parameters |= {name: call.parameter(f"batch_{name}", getattr(saved, f"batch_{name}")) for name in ("mean", "var")}
-    return _gradients(call.run(("dx",), eps=check_eps(eps), **parameters))
+    found = call.run(("dx",), eps=check_eps(eps), **parameters) if mask is None else None
+    if found is None:
+        out = backward.train_backward(dy, x, gamma, eps=eps, channel_axes=channel_axes, mask=mask)
+        return out._replace(dx=out.dx.astype(call.out, copy=False))
+    return _gradients(found)
 
 
 def train_step(dy, x, gamma=None, beta=None, *, eps, channel_axes, out_dtype=None, threads=None):
@@ -79,11 +88,11 @@ def train_step(dy, x, gamma=None, beta=None, *, eps, channel_axes, out_dtype=Non
     ([-1.0, 1.0], 2.0)
     """
     call = _Call(x, channel_axes, out_dtype, threads, dy)
-    if not call.x.size:
-        common = {"eps": eps, "channel_axes": channel_axes, "out_dtype": out_dtype}
-        return train_forward(x, gamma, beta, **common), train_backward(dy, x, gamma, **common)
     parameters = {"gamma": call.parameter("gamma", gamma, 1.0), "beta": call.parameter("beta", beta, 0.0)}
     found = call.run(("y", "dx"), eps=check_eps(eps), **parameters)
+    if found is None:
+        common = {"eps": eps, "channel_axes": channel_axes, "out_dtype": out_dtype}
+        return train_forward(x, gamma, beta, **common), train_backward(dy, x, gamma, **common)
     return _forward(found, call.layout), _gradients(found)
 
 
@@ -104,11 +113,12 @@ def inference_forward(
         "var": call.parameter("running_var", running_var),
     }
     eps = check_eps(eps)
-    if not call.x.size or _extreme(parameters, eps):
+    found = call.run(("y",), eps=eps, **parameters)
+    if found is None:
         state = {"running_mean": running_mean, "running_var": running_var}
         y = forward.inference_forward(x, gamma, beta, **state, eps=eps, channel_axes=channel_axes)
         return y.astype(call.out, copy=False)
-    return call.run(("y",), eps=eps, **parameters)["y"]
+    return found["y"]
 
 
 def inference_backward(
@@ -127,17 +137,12 @@ def inference_backward(
         "var": call.parameter("running_var", running_var),
     }
     eps = check_eps(eps)
-    if not call.x.size or _extreme(parameters, eps):
+    found = call.run(("dx",), eps=eps, training=False, **parameters)
+    if found is None:
         state = {"running_mean": running_mean, "running_var": running_var}
         out = backward.inference_backward(dy, x, gamma, **state, eps=eps, channel_axes=channel_axes)
         return out._replace(dx=out.dx.astype(call.out, copy=False))
-    return _gradients(call.run(("dx",), eps=eps, training=False, **parameters))
-
-
-def _extreme(parameters, eps):
-    """Whether given statistics make 1/sqrt(var + eps) or x - mean not finite: left to the readable definition [BN-7]."""
-    spread = parameters["var"] + eps
-    return not (np.isfinite(parameters["mean"]) & np.isfinite(spread) & (spread > 0)).all()
+    return _gradients(found)
 
 
 class _Call:
@@ -156,7 +161,12 @@ class _Call:
         self.parameter = self.layout.parameter
 
     def run(self, wanted, *, eps, training=True, **parameters):
-        """The outputs by name: y and dx as far as wanted, and what a Sweep finds of each channel, in param_shape."""
+        """The outputs by name: y and dx as far as wanted, and what a Sweep finds of each channel, in param_shape.
+
+        None where that is for the readable definition: no values, or statistics, given or found, that are not finite [BN-7].
+        """
+        if not self.x.size or ("var" in parameters and _extreme(parameters["mean"], parameters["var"], eps)):
+            return None
         arrays = {"x": self.x, "dy": self.dy}
         arrays |= {name: np.empty_like(self.x, self.out, subok=False) for name in wanted}
         arrays = {name: array for name, array in arrays.items() if array is not None}
@@ -164,18 +174,50 @@ class _Call:
         rows = {name: split.split(value) for name, value in parameters.items()}
         pieces = [[dict(zip(arrays, piece)) for piece in problem] for problem in split.problems]
         sweep = Sweep(pieces, rows, eps, training)
-        if self.threads == 1:
-            sweep.run(map, 1)
-        else:
-            with ThreadPoolExecutor(self.threads) as pool:
-                sweep.run(pool.map, self.threads)
+        sweep.run(partial(_shared, self.threads), self.threads)
+        if not all(np.isfinite(rows).all() for rows in sweep.found.values()):
+            return None
         return {name: arrays[name] for name in wanted} | {k: split.join(v) for k, v in sweep.found.items()}
+
+
+def _extreme(mean, var, eps):
+    """Whether given statistics make 1/sqrt(var + eps) or x - mean not finite."""
+    return not (np.isfinite(mean).all() and np.isfinite(var).all() and (var > -eps).all())
+
+
+@cache
+def _others(threads):
+    """So many threads that wait for work."""
+    return ThreadPoolExecutor(threads)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_others.cache_clear)  # a child has none of them
+
+
+def _shared(threads, work, items):
+    """[work(item) for item in items], shared with so many threads, this one included; each takes the next item."""
+    done, left = [None] * len(items), iter(range(len(items)))
+
+    def take():
+        for index in left:
+            done[index] = work(items[index])
+
+    others = [_others(threads - 1).submit(take) for _ in range(threads - 1)]
+    try:
+        take()
+    finally:
+        wait([other for other in others if not other.cancel()])  # who has not begun by now is not needed
+    for other in others:
+        if not other.cancelled():
+            other.result()
+    return done
 
 
 def _floating(name, value):
     """`value` as an array of one of the four types; the error is that of the readable definition [BN-8.2]."""
     array = np.asarray(value)
-    return array if array.dtype.name in NAMES else as_float64(name, array)
+    return array if array.dtype in QUICK or array.dtype.name in NAMES else as_float64(name, array)
 
 
 def _forward(found, layout):

@@ -12,13 +12,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-TILE = 102_400  # elements of a tile at most, 0.8 MB of float64: larger ones leave the caches, smaller ones cost more calls
-FOLDED_TILE = 65_536  # the same where values are worked on column by column
 BUFFER = 1024  # elements of NumPy's own buffers
-LONG = BUFFER  # from this inner length on a channel's values are worked on row by row, below it column by column
-WIDE = BUFFER  # columns a tile should have at least: NumPy's loops cost some ten nanoseconds a row
-FOLDED = 2048  # columns of a tile whose rows are laid side by side
 RUN = 8192  # longest dot product handed to BLAS: above ten thousand OpenBLAS starts threads of its own
+
+
+class Limits(NamedTuple):
+    """What the sizes of tiles are chosen by, in elements.
+
+    long: from this inner length on a channel's values are worked on row by row, below it column by column.
+    rows, columns: a tile at most that is worked on so; written: one of which no moments are taken. widest, wide: columns a tile
+    may have at most (their parameters take memory), and should have at least; folded: those of a tile whose rows are laid side
+    by side.
+    """
+
+    long: int
+    rows: int
+    columns: int
+    written: int
+    widest: int
+    wide: int
+    folded: int
 
 
 class Views(NamedTuple):
@@ -41,17 +54,55 @@ class Views(NamedTuple):
         return np.transpose(np.reshape(rows, self.sizes), np.argsort(self.order))
 
 
-def _groups(arrays, channels, axes):
+class Walk(NamedTuple):
+    """How arrays of a shape, channel axes and strides become views of rank 3; see `views`."""
+
+    axes: tuple[int, ...]  # of the arrays, in the order of x's memory
+    groups: tuple[int, ...]  # sizes of the groups of neighbouring axes that one stride walks
+    turned: tuple[int, ...]  # groups: those gone through index by index, then outer, channels, inner as far as there
+    indices: list  # of problems, and of the pieces of each
+    shape: tuple[int, int, int]
+    sizes: tuple[int, ...]
+    order: tuple[int, ...]
+
+
+def _groups(shape, strides, channels, axes):
     """Neighbouring axes of the same role that one stride walks in every array."""
     groups = []
     for axis in axes:
         if groups and (axis in channels) == (groups[-1][-1] in channels):
             last = groups[-1][-1]
-            if all(a.strides[last] == a.strides[axis] * a.shape[axis] for a in arrays):
+            if all(of[last] == of[axis] * shape[axis] for of in strides):
                 groups[-1].append(axis)
                 continue
         groups.append([axis])
     return groups
+
+
+@lru_cache(maxsize=256)
+def _walk(shape, channels, strides):
+    """The Walk of arrays with these strides, those of x first."""
+    axes = sorted(range(len(shape)), key=lambda axis: -abs(strides[0][axis]) if shape[axis] > 1 else -np.inf)
+    groups = _groups(shape, strides, channels, axes)
+    sizes = [prod(shape[axis] for axis in group) for group in groups]
+    reduced = [g for g, group in enumerate(groups) if group[0] not in channels]
+    kept = [g for g in range(len(groups)) if g not in reduced]
+    main = max(kept, key=sizes.__getitem__, default=None)
+    inner = reduced[-1] if main is not None and reduced[-1] > main else None
+    outer = max((g for g in reduced if g != inner), key=sizes.__getitem__, default=None)
+    rest = [g for g in kept if g != main], [g for g in reduced if g not in (outer, inner)]
+    last = [g for g in (outer, main, inner) if g is not None]
+    # the main channels come last in each row of parameters
+    ordered = [axis for g in (*rest[0], *([] if main is None else [main])) for axis in groups[g]]
+    return Walk(
+        tuple(axes),
+        tuple(sizes),
+        (*rest[0], *rest[1], *last),
+        [list(product(*(range(sizes[g]) for g in part))) for part in rest],
+        tuple(1 if g is None else sizes[g] for g in (outer, main, inner)),
+        tuple(shape[a] for a in ordered),
+        tuple(channels.index(a) for a in ordered),
+    )
 
 
 def views(arrays, layout) -> Views:
@@ -60,33 +111,11 @@ def views(arrays, layout) -> Views:
     Axes are taken in the order of x's memory. What does not fit outer, channels, inner (several channel axes that
     do not lie together, slices of a larger array) is gone through index by index.
     """
-    x, shape, channels = arrays[0], layout.shape, layout.channel_axes
-    axes = sorted(range(len(shape)), key=lambda axis: -abs(x.strides[axis]) if shape[axis] > 1 else -np.inf)
-    groups = _groups(arrays, channels, axes)
-    sizes = [prod(shape[axis] for axis in group) for group in groups]
-    reduced = [g for g, group in enumerate(groups) if group[0] not in channels]
-    kept = [g for g in range(len(groups)) if g not in reduced]
-    main = max(kept, key=sizes.__getitem__, default=None)
-    inner = reduced[-1] if main is not None and reduced[-1] > main else None
-    outer = max((g for g in reduced if g != inner), key=sizes.__getitem__, default=None)
-    rest = [g for g in kept if g != main], [g for g in reduced if g not in (outer, inner)]
-    flat = [np.transpose(a, axes).reshape(sizes) for a in arrays]
-    last = [g for g in (outer, main, inner) if g is not None]
-    # the main channels come last in each row of parameters
-    ordered = [axis for g in (*rest[0], *([] if main is None else [main])) for axis in groups[g]]
-
-    def piece(index):
-        found = []
-        for a in flat:
-            at = np.transpose(a, [*rest[0], *rest[1], *last])[index]
-            for position, g in enumerate((outer, main, inner)):
-                at = np.expand_dims(at, position) if g is None else at
-            found.append(at)
-        return tuple(found)
-
-    indices = [list(product(*(range(sizes[g]) for g in part))) for part in rest]
-    problems = [[piece(c + r) for r in indices[1]] for c in indices[0]]
-    return Views(problems, tuple(shape[a] for a in ordered), tuple(channels.index(a) for a in ordered))
+    walk = _walk(layout.shape, layout.channel_axes, tuple(a.strides for a in arrays))
+    turned = [a.transpose(walk.axes).reshape(walk.groups).transpose(walk.turned) for a in arrays]
+    problems, pieces = walk.indices
+    problems = [[tuple(a[c + r].reshape(walk.shape) for a in turned) for r in pieces] for c in problems]
+    return Views(problems, walk.sizes, walk.order)
 
 
 def _even(count, size, most):
@@ -107,16 +136,21 @@ class Plan:
     fold: int
 
     @classmethod
-    def of(cls, shape) -> "Plan":
-        """The cut of an (outer, channels, inner) view; it depends on nothing else, so neither do the results."""
+    @lru_cache(maxsize=256)
+    def of(cls, shape, limits, measured=True) -> "Plan":
+        """The cut of an (outer, channels, inner) view; measured: whether moments are taken.
+
+        It depends on nothing else, so neither do the results.
+        """
         outer, channels, inner = shape
-        most = TILE if inner >= LONG else FOLDED_TILE
-        block = _even(channels, outer * inner, most)
-        if inner >= LONG:
+        if inner >= limits.long:
+            most = limits.rows if measured else limits.written
+            block = _even(channels, outer * inner if measured else inner, most)
             return cls(_even(outer, block * inner, most), block, _even(inner, 1, most), 0)
-        block = min(channels, max(block, -(-WIDE // inner)))
-        rows = _even(outer, block * inner, most)
-        fold = min(rows, max(1, FOLDED // (block * inner))) if block == channels else 1
+        block = min(_even(channels, outer * inner, limits.columns), _even(channels, inner, limits.widest))
+        block = min(channels, max(block, -(-limits.wide // inner)))
+        rows = _even(outer, block * inner, limits.columns if measured else limits.written)
+        fold = min(rows, max(1, limits.folded // (block * inner))) if block == channels else 1
         return cls(rows // fold * fold, block, inner, fold)
 
     @property
@@ -128,8 +162,9 @@ class Plan:
         """The channel ranges."""
         return [slice(at, min(at + self.channels, channels)) for at in range(0, channels, self.channels)]
 
+    @lru_cache(maxsize=256)
     def tiles(self, pieces, shape):
-        """(piece, rows, inner) of each tile of a block, and how many values a channel has in each.
+        """(piece, rows, inner) of each tile of a block, and how many values a channel has in each; not to be changed.
 
         The last rows that fill no fold make a tile of their own.
         """

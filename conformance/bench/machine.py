@@ -10,6 +10,8 @@ from time import perf_counter
 
 import numpy as np
 
+from bnconform.native import FUNCTIONS
+
 COPIED = 1 << 28  # bytes of the array that is copied: beyond most caches
 PACKAGES = ("numpy", "torch", "keras", "tensorflow-cpu", "tensorflow", "jax", "flax", "bnconform")
 
@@ -50,6 +52,7 @@ def describe(threads, device):
         "python": platform.python_version(),
         "load_average_before": load[0] if load[0] is None else round(load[0], 1),
         "versions": _versions(),
+        "engine": "kernels.c" if FUNCTIONS else "NumPy",
     }
     return found | ({"gpu": _gpu()} if device == "gpu" else {})
 

@@ -1,13 +1,15 @@
 """The engine beside PyTorch in one process, on the same threads, taking turns.
 
-    python -m bnconform.conformance.bench.reference [--threads N] [--rounds N]
+    python -m bnconform.conformance.bench.reference [--threads N] [--rounds N] [--numpy]
 
 PyTorch computes in float32 with autograd, the engine in float64 from float32 to float32. Ratios are medians of the
-rounds' ratios, of the clock's seconds; on one thread of processor seconds, which do not depend on what else runs.
+rounds' ratios, of the clock's seconds; on one thread of processor seconds, which do not depend on what else runs. The last
+column is a copy of x from memory to memory, which no inference can undercut by much.
 """
 
 import os
 import time
+from math import prod
 from statistics import median
 
 import click
@@ -15,8 +17,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bnconform.native import FUNCTIONS
+
 from .drivers import Engine, FusedEngine
 from .frameworks import Torch
+from .machine import CopyBandwidth
 from .problems import Problem
 
 PROBLEMS = {
@@ -47,35 +52,41 @@ def seconds(driver, operation, clock):
 
 
 def compared(problem, threads, rounds):
-    """Column -> (ratio to PyTorch, seconds of the engine, seconds of PyTorch)."""
+    """Column -> (ratio to PyTorch, seconds of the engine, seconds of PyTorch), and the seconds of a copy of x."""
     clock = time.process_time if threads == 1 else time.perf_counter
     drivers = {cls: cls(None, "cpu", threads) for cls in (Engine, FusedEngine, Torch)}
     for driver in drivers.values():
         driver.prepare(problem)
-    turns = {column: [] for column in COLUMNS}
+    turns, copy = {column: [] for column in COLUMNS}, CopyBandwidth(threads, 4 * prod(problem.memory_shape))
     for turn in range(rounds + 1):
         for column, (cls, operation) in COLUMNS.items():
             pair = [seconds(drivers[of], operation, clock) for of in (cls, Torch)]
+            copy.measure()
             if turn:  # the first fills the allocators
                 turns[column].append(pair)
     medians = {column: [median(side) for side in zip(*pairs)] for column, pairs in turns.items()}
-    return {column: (median(a / b for a, b in pairs), *medians[column]) for column, pairs in turns.items()}
+    found = {column: (median(a / b for a, b in pairs), *medians[column]) for column, pairs in turns.items()}
+    return found, median(copy.seconds)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--threads", default=os.cpu_count(), show_default="all cores", type=click.IntRange(1))
 @click.option("--rounds", default=15, show_default=True, type=click.IntRange(1))
-def main(threads, rounds):
+@click.option("--numpy", is_flag=True, help="The engine without kernels.c.")
+def main(threads, rounds, numpy):
     """The engine's time over that of PyTorch's layer."""
-    table = Table("float32", *COLUMNS, box=box.SIMPLE_HEAD, title="ratio (ms of the engine / ms of PyTorch)")
+    if numpy:
+        FUNCTIONS.clear()
+    table = Table("float32", *COLUMNS, "copy of x", box=box.SIMPLE_HEAD, title="ratio (ms of the engine / ms of PyTorch)")
     load = os.getloadavg()[0]
     for name, problem in PROBLEMS.items():
-        found = compared(problem, threads, rounds)
+        found, copy = compared(problem, threads, rounds)
         cells = (f"{ratio:.2f} ({own * 1e3:.3g} / {torch * 1e3:.3g})" for ratio, own, torch in found.values())
-        table.add_row(f"{name} {'x'.join(map(str, problem.memory_shape))}", *cells)
-    console = Console(width=150)
+        table.add_row(f"{name} {'x'.join(map(str, problem.memory_shape))}", *cells, f"{copy * 1e3:.3g}")
+    console = Console(width=160)
     console.print(table)
-    console.print(f"{threads} threads, {rounds} rounds; load average before {load:.1f}, after {os.getloadavg()[0]:.1f}", highlight=False)
+    by = "kernels.c" if FUNCTIONS else "NumPy"
+    console.print(f"{by}, {threads} threads, {rounds} rounds; load average before {load:.1f}, after {os.getloadavg()[0]:.1f}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def machine_lines(machine):
     if "gpu" in machine:
         yield ", ".join(f"{name} {value}" for name, value in machine["gpu"].items())
     yield f"copy bandwidth {machine['copy_bytes_per_second'] / 1e9:.1f} GB/s (bytes read and bytes written, over the time)"
-    yield ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    yield ", ".join(f"{name} {version}" for name, version in machine["versions"].items()) + f"; the engine by {machine['engine']}"
 
 
 def plot(report, path):

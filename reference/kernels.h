@@ -1,0 +1,216 @@
+/* The loops over one tile, from values of type IN to values of type OUT; kernels.c includes this for each pair.
+
+   FROM, TO: the types by name. LOAD, STORE: from IN to double, and from double to OUT. MOMENTS: set for the first OUT of an IN. */
+
+#define BY_INPUT(stem) JOIN(stem, FROM)
+#define NAME(stem) JOIN(JOIN(stem, FROM), TO)
+
+#ifdef MOMENTS
+
+/* Columns of two lines at a time, or of one where q is NULL: add what is wanted of d = x - shift to the sums of
+   d, d d, dy, dy d. */
+INLINE void BY_INPUT(add)(const IN *restrict p, const IN *restrict q, const IN *restrict g, const IN *restrict h, int64_t w,
+                             const double *restrict shift, struct sums *restrict to, const int wanted)
+{
+    double *restrict s0 = to->of[0], *restrict s1 = to->of[1], *restrict s2 = to->of[2], *restrict s3 = to->of[3];
+    if (q)
+        for (int64_t k = 0; k < w; k++) {
+            double d = LOAD(p[k]) - shift[k], e = LOAD(q[k]) - shift[k];
+            s0[k] += d + e;
+            if (wanted > 1)
+                s1[k] += d * d + e * e;
+            if (wanted > 2) {
+                s2[k] += LOAD(g[k]) + LOAD(h[k]);
+                s3[k] += LOAD(g[k]) * d + LOAD(h[k]) * e;
+            }
+        }
+    else
+        for (int64_t k = 0; k < w; k++) {
+            double d = LOAD(p[k]) - shift[k];
+            s0[k] += d;
+            if (wanted > 1)
+                s1[k] += d * d;
+            if (wanted > 2) {
+                s2[k] += LOAD(g[k]);
+                s3[k] += LOAD(g[k]) * d;
+            }
+        }
+}
+
+/* The same of all values of a channel, which lie in runs of t->inner neighbours. */
+INLINE void BY_INPUT(channel)(const IN *x, const IN *dy, const struct tile *t, double shift, double *all, const int wanted)
+{
+    struct sums s;
+    double shifts[LANES];
+    int added = 0;
+    clear(&s, LANES, wanted);
+    for (int k = 0; k < LANES; k++)
+        shifts[k] = shift;
+    memset(all, 0, 4 * sizeof *all);
+    for (int64_t o = 0; o < t->outer; o++) {
+        const IN *p = x + o * t->x[0], *g = wanted > 2 ? dy + o * t->dy[0] : p;
+        int64_t x_ahead = o + 1 < t->outer ? t->x[0] : 0, dy_ahead = o + 1 < t->outer ? t->dy[0] : 0, step;
+        for (int64_t left = t->inner; left > 0; left -= step, p += step, g += step) {
+            step = left < LANES ? left : left < 2 * LANES ? LANES : 2 * LANES;
+            if (step == 2 * LANES) {
+                for (size_t k = 0; k < 2 * LANES; k += LINE / sizeof(IN)) {
+                    PREFETCH(p + x_ahead + k);
+                    if (wanted > 2)
+                        PREFETCH(g + dy_ahead + k);
+                }
+                BY_INPUT(add)(p, p + LANES, g, g + LANES, LANES, shifts, &s, wanted);
+            } else
+                BY_INPUT(add)(p, NULL, g, NULL, step, shifts, &s, wanted);
+            if (++added == CHAIN) {
+                flush(&s, all, wanted);
+                added = 0;
+            }
+        }
+    }
+    flush(&s, all, wanted);
+}
+
+/* About the mean of a channel: that of some of its values. */
+INLINE double BY_INPUT(sample)(const IN *x, const struct tile *t)
+{
+    int64_t n = t->inner < PLACES ? t->inner : PLACES;
+    double sum = 0.0;
+    for (int64_t k = 0; k < PLACES; k++) {
+        const IN *from = x + k * t->outer / PLACES * t->x[0] + k * (t->inner - n) / PLACES;
+        for (int64_t i = 0; i < n; i++)
+            sum += LOAD(from[i]);
+    }
+    return sum / (double)(PLACES * n);
+}
+
+/* A channel's values lie in runs of t->inner neighbours. */
+INLINE void BY_INPUT(rows)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found, const int wanted)
+{
+    double n = (double)t->outer * (double)t->inner, all[4] = {0};
+    for (int64_t c = 0; c < t->channels; c++, x += t->x[1], dy += t->dy[1]) {
+        double shift = given ? given[c] : BY_INPUT(sample)(x, t);
+        BY_INPUT(channel)(x, dy, t, shift, all, wanted);
+        if (!given && far(all, n)) {
+            shift += all[0] / n;
+            BY_INPUT(channel)(x, dy, t, shift, all, wanted);
+        }
+        record(found + c, t->channels, shift, all, n, given != NULL);
+    }
+}
+
+/* Sums of w columns, in t->outer lines. */
+INLINE void BY_INPUT(lines)(const IN *x, const IN *dy, const struct tile *t, int64_t w, const double *shift, struct sums *all,
+                        const int wanted)
+{
+    struct sums s;
+    int64_t chain = CHAIN / 2;
+    while (chain * chain < t->outer)
+        chain += CHAIN / 2;
+    clear(all, w, wanted);
+    for (int64_t from = 0; from < t->outer; from += chain) {
+        int64_t to = from + chain < t->outer ? from + chain : t->outer;
+        clear(&s, w, wanted);
+        for (int64_t o = from; o < to; o += 2) {
+            const IN *p = x + o * t->x[0], *g = wanted > 2 ? dy + o * t->dy[0] : p;
+            BY_INPUT(add)(p, o + 1 < to ? p + t->x[0] : NULL, g, wanted > 2 ? g + t->dy[0] : p, w, shift, &s, wanted);
+        }
+        for (int i = 0; i < wanted; i++)
+            for (int64_t k = 0; k < w; k++)
+                all->of[i][k] += s.of[i][k];
+    }
+}
+
+/* Each of t->channels neighbours in t->outer lines is a channel. */
+INLINE void BY_INPUT(columns)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found, const int wanted)
+{
+    struct sums s;
+    double shift[BLOCK], n = (double)t->outer;
+    int64_t some = t->outer < 2 * PLACES ? t->outer : 2 * PLACES;
+    for (int64_t at = 0; at < t->channels; at += BLOCK, x += BLOCK, dy += BLOCK) {
+        int64_t w = t->channels - at < BLOCK ? t->channels - at : BLOCK;
+        int again = 0;
+        for (int64_t k = 0; k < w; k++)
+            shift[k] = given ? given[at + k] : 0.0;
+        for (int64_t j = 0; j < some && !given; j++)
+            for (int64_t k = 0; k < w; k++)
+                shift[k] += LOAD(x[j * t->outer / some * t->x[0] + k]);
+        for (int64_t k = 0; k < w && !given; k++)
+            shift[k] /= (double)some;
+        BY_INPUT(lines)(x, dy, t, w, shift, &s, wanted);
+        for (int64_t k = 0; k < w && !given; k++) {
+            double all[2] = {s.of[0][k], s.of[1][k]};
+            again |= far(all, n);
+        }
+        if (again) {
+            for (int64_t k = 0; k < w; k++)
+                shift[k] += s.of[0][k] / n;
+            BY_INPUT(lines)(x, dy, t, w, shift, &s, wanted);
+        }
+        for (int64_t k = 0; k < w; k++) {
+            double all[4] = {s.of[0][k], s.of[1][k], wanted > 2 ? s.of[2][k] : 0.0, wanted > 2 ? s.of[3][k] : 0.0};
+            record(found + at + k, t->channels, shift[k], all, n, given != NULL);
+        }
+    }
+}
+
+CLONES void BY_INPUT(moments)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found)
+{
+    if (t->inner > 1 && dy)
+        BY_INPUT(rows)(x, dy, t, given, found, 4);
+    else if (t->inner > 1)
+        BY_INPUT(rows)(x, x, t, given, found, 2);
+    else if (dy)
+        BY_INPUT(columns)(x, dy, t, given, found, 4);
+    else
+        BY_INPUT(columns)(x, x, t, given, found, 2);
+}
+
+#endif
+
+/* One line of outputs: z = a (x - shift); y = z + b; dx = a dy + slope z + offset, or a dy where there is no x.
+   step: 1 where each value has coefficients of its own, 0 where all have the same. */
+INLINE void NAME(line)(const IN *restrict x, const IN *restrict dy, OUT *restrict y, OUT *restrict dx, int64_t n,
+                              const double *restrict of, int64_t m, const int step)
+{
+    const double *restrict shift = of, *restrict a = of + m, *restrict b = of + 2 * m, *restrict slope = of + 3 * m,
+                 *restrict offset = of + 4 * m;
+    if (y && dx)
+        for (int64_t i = 0; i < n; i++) {
+            int64_t k = step * i;
+            double z = a[k] * (LOAD(x[i]) - shift[k]);
+            y[i] = STORE(z + b[k]);
+            dx[i] = STORE(a[k] * LOAD(dy[i]) + slope[k] * z + offset[k]);
+        }
+    else if (y)
+        for (int64_t i = 0; i < n; i++) {
+            int64_t k = step * i;
+            y[i] = STORE(a[k] * (LOAD(x[i]) - shift[k]) + b[k]);
+        }
+    else if (x)
+        for (int64_t i = 0; i < n; i++) {
+            int64_t k = step * i;
+            dx[i] = STORE(a[k] * LOAD(dy[i]) + slope[k] * (a[k] * (LOAD(x[i]) - shift[k])) + offset[k]);
+        }
+    else
+        for (int64_t i = 0; i < n; i++)
+            dx[i] = STORE(a[step * i] * LOAD(dy[i]));
+}
+
+#define AT(array, o, c) ((array) ? (array) + (o) * t->array[0] + (c) * t->array[1] : NULL)
+
+CLONES void NAME(write)(const IN *x, const IN *dy, OUT *y, OUT *dx, const struct tile *t, const double *of)
+{
+    int64_t m = t->channels;
+    if (t->inner == 1)
+        for (int64_t c = 0; c < m; c += BLOCK)
+            for (int64_t o = 0; o < t->outer; o++)
+                NAME(line)(AT(x, o, c), AT(dy, o, c), AT(y, o, c), AT(dx, o, c), m - c < BLOCK ? m - c : BLOCK, of + c, m, 1);
+    else
+        for (int64_t o = 0; o < t->outer; o++)
+            for (int64_t c = 0; c < m; c++)
+                NAME(line)(AT(x, o, c), AT(dy, o, c), AT(y, o, c), AT(dx, o, c), t->inner, of + c, m, 0);
+}
+
+#undef AT
+#undef BY_INPUT
+#undef NAME
