@@ -130,9 +130,8 @@ def run(implementations: list[str], cases: list[Case], options: Options, listene
 
 
 def longest_first(implementations: list[str]) -> list[str]:
-    """A long one started last would be waited for alone: what compiles with XLA starts first, then what loads most."""
-    needs = {name: registry.entry(name).needs for name in implementations}
-    return sorted(implementations, key=lambda name: ("jax" not in needs[name], -len(needs[name])))
+    """A long one started last would be waited for alone: what loads most starts first."""
+    return sorted(implementations, key=lambda name: -len(registry.entry(name).needs))
 
 
 def judge_one(name: str, known: list, options: Options, listener: Listener, journal: Journal, stop: threading.Event) -> None:
