@@ -52,10 +52,15 @@ def aggregate(error: np.ndarray, exact: np.ndarray, allowed: Allowance) -> Aggre
     _, group = np.unique(exact[counted], return_inverse=True)
     own = np.bincount(group.ravel(), weights=local)
     drift = allowed.drift[np.isfinite(allowed.drift)] / scale
-    total = np.sum(drift) + min(np.sum(own), SIGMAS * np.linalg.norm(own))
-    root = np.linalg.norm(element - local) + np.sqrt(_squares(local, own))
-    sums = np.sum(error), min(total, np.sum(element)), np.linalg.norm(error), root
+    total = np.sum(drift) + min(np.sum(own), SIGMAS * _norm(own))
+    root = _norm(element - local) + np.sqrt(_squares(local, own))
+    sums = np.sum(error), min(total, np.sum(element)), _norm(error), root
     return Aggregate(*(float(scale * value) for value in sums))
+
+
+def _norm(values):
+    """Root of the sum of squares, without BLAS: its threads wait for cores that workers use, and its last bits depend on their number."""
+    return np.sqrt(np.sum(np.square(values)))
 
 
 def _squares(local, own):
@@ -63,4 +68,4 @@ def _squares(local, own):
     Hoeffding's margin for variables from 0 to own^2; never more than the bounds' own.
     """
     worst = np.sum(local**2)
-    return min(worst, worst / 3 + SIGMAS / 2 * np.linalg.norm(own**2))
+    return min(worst, worst / 3 + SIGMAS / 2 * _norm(own**2))

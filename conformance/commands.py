@@ -13,6 +13,7 @@ from bnconform.backends import registry
 
 from . import report as reports
 from .golden import Golden, GoldenError
+from .heap import keep_freed_memory
 from .interrupt import Interrupted, interruptible
 from .journal import Journal, JournalError, JournalFull
 from .known import KnownError
@@ -104,6 +105,7 @@ def run(implementations, patterns, quick, journal_path, resume, folder, json_pat
     removed once the report is written, unless it is that of a shard.
     """
     out = console()
+    keep_freed_memory()
     try:
         paths = [writable(path) for path in (json_path, html_path, junit_path)]
         named = bool(implementations)

@@ -57,14 +57,16 @@ def expectation(case: Case, golden: Golden, conventions: Conventions) -> Expecta
 
 
 def _arithmetic(case, conventions):
-    """All that allowances depend on, of what an implementation declares."""
-    kept = ("running_ddof", "variance", "reduction", "y_dtype")
-    return (*((name, getattr(conventions, name)) for name in kept), ("compute", conventions.compute[case.x_dtype]))
+    """All that the allowances of a case depend on, of what an implementation declares."""
+    kept = ("running_ddof", "variance", "reduction")
+    promoted = output_dtype(case, "y", conventions) != case.x_dtype
+    y_dtype = "promoted" if promoted else "x"
+    return (*((name, getattr(conventions, name)) for name in kept), ("y_dtype", y_dtype), ("compute", conventions.compute[case.x_dtype]))
 
 
 def _allowances(case, golden, arithmetic):
-    """Allowances under an `_arithmetic`; those of ordinary cases are kept, since many implementations share them."""
-    return (_work_out if case.large else _worked_out)(golden, case.id, arithmetic)
+    """Allowances under an `_arithmetic`; they are kept, since many implementations share them."""
+    return (_worked_out_large if case.large else _worked_out)(golden, case.id, arithmetic)
 
 
 def _work_out(golden, case_id, arithmetic):
@@ -74,6 +76,8 @@ def _work_out(golden, case_id, arithmetic):
 
 
 _worked_out = lru_cache(maxsize=8192)(_work_out)
+# some 150 MB for each arithmetic: enough for the declared and the strict one, shared by implementations judged one after the other
+_worked_out_large = lru_cache(maxsize=24)(_work_out)
 
 
 def judge(
@@ -100,8 +104,7 @@ def judge(
         kind = output_dtype(case, output.split(".", 1)[1], conventions)
         found = compare(got, *wanted[output], allowed[output], kind)
         if found["score"] is not None:
-            graded = found if strict is allowed else compare(got, *wanted[output], strict[output], kind)
-            found["strict_score"] = graded["score"]
+            found["strict_score"] = found["score"] if strict is allowed else score(got, wanted[output][1], strict[output])
         verdicts.append(Verdict(implementation, case.id, output, **found))
     return [*verdicts, *_changed(implementation, case, observation)]
 
@@ -171,11 +174,22 @@ def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: Al
         return _fail(f"dtype:{got.dtype.name}", f"dtype {got.dtype.name}, expected {kind}", rounded.size)
     if got.size == 0:
         return {"status": "pass", "score": 0.0, "count": 0}
-    values = got.astype(np.float64)
+    values, limit = _wide(got, exact)
     with np.errstate(invalid="ignore", over="ignore"):
-        limit = exact.astype(got.dtype).astype(np.float64)  # infinite where the type cannot hold the exact value
         error = values - exact
     return _together(_compare_values(values, exact, limit, allowed.element), aggregate(error, exact, allowed))
+
+
+def score(got: np.ndarray, exact: np.ndarray, allowed: Allowance) -> float:
+    """The score that `compare` gives where shape and type are right."""
+    values, limit = _wide(got, exact)
+    return _compare_values(values, exact, limit, allowed.element)["score"] if got.size else 0.0
+
+
+@np.errstate(invalid="ignore", over="ignore")
+def _wide(got, exact):
+    """(values, limit) in float64. limit: the exact values, infinite where the type of `got` cannot hold them."""
+    return got.astype(np.float64), exact.astype(got.dtype).astype(np.float64)
 
 
 def _together(found, sums: Aggregate) -> dict:

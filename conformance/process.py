@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bnconform.backends.contract import Conventions
 
 from .records import Failure, Observation
-from .watch import MARK, end_group, end_marked, resident
+from .watch import MARK, Family, end_group, end_marked
 from .wire import PREFIX, WireError, lengths, unpack, unpack_observation
 
 TICK = 0.1  # seconds between looks at memory, time and the stop sign
@@ -90,6 +90,7 @@ class Worker:
         finally:
             os.close(results)
             os.close(prints)
+        self.family = Family(self.process.pid)
         return Hello.from_json(self._frame(self.start_timeout)[0])
 
     def ask(self, case_id: str, timeout: float) -> Observation:
@@ -170,7 +171,7 @@ class Worker:
         return bool(heard)
 
     def _check_memory(self):
-        if resident(self.process.pid) > self.memory * GIB:
+        if self.family.resident() > self.memory * GIB:
             raise WorkerLost("died", "memory limit", f"it occupied more than the {self.memory:g} GiB allowed (--memory){self._last_words()}")
 
     def _lost(self) -> WorkerLost:

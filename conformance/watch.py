@@ -2,24 +2,28 @@
 
 import os
 import signal
+import time
 
 import psutil
 
+LOOK = 0.5  # seconds between looks at who belongs to a family: each walks all processes of the machine
 MARK = "BNCONFORM_WORKER"  # environment variable that every process of a worker inherits; its value names the worker
 
 
-def resident(pid: int) -> int:
-    """Bytes of memory that a process and its descendants occupy (resident set; pages that forks share count for each).
+class Family:
+    """A process and its descendants; one that it starts is known within LOOK seconds."""
 
-    Address space would not do as a limit: TensorFlow, CUDA and LLVM map many gigabytes that they never touch.
-    """
-    total = 0
-    for process in _tree(pid):
-        try:
-            total += process.memory_info().rss
-        except psutil.Error:  # it ended meanwhile
-            pass
-    return total
+    def __init__(self, pid: int):
+        self.pid, self.members, self.due = pid, [], 0.0
+
+    def resident(self) -> int:
+        """Bytes of memory that they occupy (resident set; pages that forks share count for each).
+
+        Address space would not do as a limit: TensorFlow, CUDA and LLVM map many gigabytes that they never touch.
+        """
+        if time.monotonic() >= self.due:
+            self.members, self.due = _tree(self.pid), time.monotonic() + LOOK
+        return sum(map(_resident, self.members))
 
 
 def _tree(pid):
@@ -28,6 +32,13 @@ def _tree(pid):
         return [root, *root.children(recursive=True)]
     except psutil.Error:
         return []
+
+
+def _resident(process):
+    try:
+        return process.memory_info().rss
+    except psutil.Error:  # it ended meanwhile
+        return 0
 
 
 def end_group(pid: int) -> None:
