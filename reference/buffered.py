@@ -47,6 +47,7 @@ class Buffered(local):
     """
 
     limits = Limits(long=1024, rows=102_400, columns=65_536, written=65_536, widest=4096, wide=1024, folded=2048)
+    alone = 1 << 16  # elements up to which one thread is faster than two
     group = GROUP  # tiles a thread measures at a time
     shifts = False  # whether x - mean is taken where a x + b would do
 

@@ -35,7 +35,6 @@ from .sweep import Sweep
 from .tiles import views
 
 QUICK = {np.dtype(np.float32), np.dtype(np.float64)}  # to ask a type for its name takes longer
-ALONE = 1 << 16  # elements up to which a second thread costs more than it brings
 
 
 def train_forward(
@@ -156,8 +155,6 @@ class _Call:
             self.layout.like_x("dy", self.dy)  # raises
         self.out = np.dtype(np.float64) if out_dtype is None else dtype(getattr(out_dtype, "name", str(out_dtype)))
         self.threads = threads or os.cpu_count()
-        if self.x.size <= ALONE:
-            self.threads = 1
         self.parameter = self.layout.parameter
 
     def run(self, wanted, *, eps, training=True, **parameters):
@@ -174,7 +171,8 @@ class _Call:
         rows = {name: split.split(value) for name, value in parameters.items()}
         pieces = [[dict(zip(arrays, piece)) for piece in problem] for problem in split.problems]
         sweep = Sweep(pieces, rows, eps, training)
-        sweep.run(partial(_shared, self.threads), self.threads)
+        threads = self.threads if self.x.size > sweep.alone else 1
+        sweep.run(partial(_shared, threads), threads)
         if not all(np.isfinite(rows).all() for rows in sweep.found.values()):
             return None
         return {name: arrays[name] for name in wanted} | {k: split.join(v) for k, v in sweep.found.items()}

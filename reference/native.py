@@ -41,7 +41,7 @@ class Native:
     """`buffered.Buffered` without buffers: memory is read and written in place. plan: a tiles.Plan that `fits`."""
 
     limits = Limits(long=16, rows=819_200, columns=1_638_400, written=819_200, widest=8192, wide=1024, folded=64)
-    group, shifts = 1, True
+    alone, group, shifts = 1 << 22, 1, True
 
     def __init__(self, plan, x, out):
         self.plan, of, to = plan, _named(x.dtype), _named(out.dtype)

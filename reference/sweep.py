@@ -28,6 +28,7 @@ class Sweep:
     """problems: list of lists of pieces {name: (outer, channels, inner) view} with x, and y, dy, dx as far as wanted.
 
     rows: name -> (problems, channels) of gamma, beta, and mean and var where they are given, not computed.
+    alone: elements up to which a second thread costs more than it brings.
     After `run`, y and dx are written, and `found` has dgamma and dbeta as such rows, mean and var too where y is wanted and
     they are not given.
     """
@@ -40,6 +41,7 @@ class Sweep:
         self.plan, self.hands, self.taken = self._hands(problems[0][0], shape)
         self.units = [Unit(row, block) for row in range(len(problems)) for block in self.plan.blocks(shape[1])]
         self.tiles, self.counts = self.plan.tiles(len(problems[0]), shape)
+        self.alone = self.hands.alone * (1 if self.measured else 2)
         self.groups = range(0, len(self.tiles), self.hands.group if self.measured else 1)
         names = (["mean", "var"] if self.y and not self.given else []) + (["dgamma", "dbeta"] if self.dy else [])
         self.found = {name: np.empty((len(problems), shape[1])) for name in names}

@@ -22,8 +22,10 @@ from hypothesis import strategies as st
 
 @pytest.fixture(scope="module", autouse=True, params=["kernels", "numpy"])
 def hands(request):
-    """Every test once with kernels.c and once with NumPy."""
+    """Every test once with kernels.c and once with NumPy, on several threads however small x is."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Native, "alone", 0)
+        patch.setattr(Buffered, "alone", 0)
         if request.param == "numpy":
             patch.setattr(native, "FUNCTIONS", {})
         elif not FUNCTIONS:
