@@ -12,7 +12,9 @@
 #define CHAIN 64   /* additions to a lane, after which it is added to the sum of all; columns: half, or the root of the lines */
 #define PLACES 16  /* where values are taken to guess a mean: of a row so many neighbours at each, of a column one at twice as many */
 #define NEAR 0.4   /* largest square of the mean of d, of the mean of d d */
-#define BLOCK 512  /* columns whose sums and coefficients stay in the first cache */
+#define BLOCK 512  /* columns whose sums stay in the first cache */
+#define WIDE 1024  /* columns whose coefficients do */
+#define APART 24   /* between two sums, so that they do not meet in the same places of a cache */
 #define LINE 64    /* bytes of a cache line */
 #define INLINE static inline __attribute__((always_inline))
 #define JOIN_(a, b) a##_##b
@@ -33,7 +35,7 @@
 #endif
 
 struct sums {
-    double of[4][BLOCK];
+    double of[4][BLOCK + APART];
 };
 
 /* Sizes, and by array the distances of outer steps and of channels, in elements. */

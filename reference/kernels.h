@@ -202,9 +202,9 @@ CLONES void NAME(write)(const IN *x, const IN *dy, OUT *y, OUT *dx, const struct
 {
     int64_t m = t->channels;
     if (t->inner == 1)
-        for (int64_t c = 0; c < m; c += BLOCK)
+        for (int64_t c = 0; c < m; c += WIDE)
             for (int64_t o = 0; o < t->outer; o++)
-                NAME(line)(AT(x, o, c), AT(dy, o, c), AT(y, o, c), AT(dx, o, c), m - c < BLOCK ? m - c : BLOCK, of + c, m, 1);
+                NAME(line)(AT(x, o, c), AT(dy, o, c), AT(y, o, c), AT(dx, o, c), m - c < WIDE ? m - c : WIDE, of + c, m, 1);
     else
         for (int64_t o = 0; o < t->outer; o++)
             for (int64_t c = 0; c < m; c++)
