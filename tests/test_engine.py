@@ -3,8 +3,10 @@
 import os
 import shutil
 import signal
+import sysconfig
 import time
 import tracemalloc
+from pathlib import Path
 
 import bnconform as bn
 import numpy as np
@@ -154,7 +156,10 @@ def test_engine_result_is_its_own_though_buffers_are_used_again(name, hands):
     assert all(np.array_equal(a, b) for a, b in zip(first, kept))
 
 
-@pytest.mark.skipif(not shutil.which("cc"), reason="there is no compiler")
+HEADER = Path(sysconfig.get_path("include"), "Python.h")
+
+
+@pytest.mark.skipif(not (shutil.which("cc") and HEADER.exists()), reason="there is no compiler, or no Python.h")
 def test_kernels_are_built_where_there_is_a_compiler():
     assert FUNCTIONS
 
