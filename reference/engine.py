@@ -8,9 +8,9 @@ otherwise NumPy's (buffered.py). Wherever a statistic is not finite the readable
 How far it stays from the readable definition: at most 1 + KAPPA times the allowance that bounds.py and step_bounds.py derive for
 float64 arithmetic with merged moments, KAPPA = 4, since each of the two stays within its part. Tiles are merged as Chan, Golub
 and LeVeque (1983) do.
-- kernels.c takes two passes over a tile and gives a (x - mean) + beta. It adds up m values of a channel in chains of at most
-  71 + m / 1024 along rows, 33 + m / 64 along columns (m < 12,500): fewer than KAPPA (2 + sqrt m), and 2 + sqrt m is what the
-  allowance has; it grows like the chain.
+- kernels.c sums over a tile once, about a guess of the mean, and once more about the mean where the guess made sum (x - guess)**2
+  more than 1.67 times as large. No value passes through more than 2.2 (2 + sqrt m) additions, m the values of a channel in the
+  tile, and the allowance has 2 + sqrt m: together less than KAPPA. The output is a (x - mean) + beta.
 - NumPy's statistics of a tile are sums of x and x**2 where that loses at most two bits (E[x**2] <= KAPPA var), otherwise
   of two passes over the tile in cache; the output is a x + b where mean**2 < (KAPPA - 1)(var + eps), otherwise a (x - mean) + beta.
 

@@ -150,10 +150,6 @@ INLINE uint16_t to_f16(double value)
 #define TO f32
 #define STORE(value) (float)(value)
 #include "kernels.h"
-#undef MOMENTS
-#undef OUT
-#undef TO
-#undef STORE
 #define OUT double
 #define TO f64
 #define STORE(value) (value)
@@ -161,9 +157,6 @@ INLINE uint16_t to_f16(double value)
 #undef IN
 #undef FROM
 #undef LOAD
-#undef OUT
-#undef TO
-#undef STORE
 
 #define IN uint16_t
 #define FROM f16
@@ -173,10 +166,6 @@ INLINE uint16_t to_f16(double value)
 #define TO f16
 #define STORE(value) to_f16(value)
 #include "kernels.h"
-#undef MOMENTS
-#undef OUT
-#undef TO
-#undef STORE
 #define OUT double
 #define TO f64
 #define STORE(value) (value)
@@ -184,9 +173,6 @@ INLINE uint16_t to_f16(double value)
 #undef IN
 #undef FROM
 #undef LOAD
-#undef OUT
-#undef TO
-#undef STORE
 
 #define IN uint16_t
 #define FROM bf16
@@ -196,10 +182,6 @@ INLINE uint16_t to_f16(double value)
 #define TO bf16
 #define STORE(value) to_bf16(value)
 #include "kernels.h"
-#undef MOMENTS
-#undef OUT
-#undef TO
-#undef STORE
 #define OUT double
 #define TO f64
 #define STORE(value) (value)
@@ -207,9 +189,6 @@ INLINE uint16_t to_f16(double value)
 #undef IN
 #undef FROM
 #undef LOAD
-#undef OUT
-#undef TO
-#undef STORE
 
 #define IN double
 #define FROM f64

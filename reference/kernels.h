@@ -1,6 +1,7 @@
 /* The loops over one tile, from values of type IN to values of type OUT; kernels.c includes this for each pair.
 
-   FROM, TO: the types by name. LOAD, STORE: from IN to double, and from double to OUT. MOMENTS: set for the first OUT of an IN. */
+   FROM, TO: the types by name. LOAD, STORE: from IN to double, and from double to OUT. MOMENTS: set for the first OUT of an IN.
+   What belongs to OUT is undefined again at the end. */
 
 #define BY_INPUT(stem) JOIN(stem, FROM)
 #define NAME(stem) JOIN(JOIN(stem, FROM), TO)
@@ -10,7 +11,7 @@
 /* Columns of two lines at a time, or of one where q is NULL: add what is wanted of d = x - shift to the sums of
    d, d d, dy, dy d. */
 INLINE void BY_INPUT(add)(const IN *restrict p, const IN *restrict q, const IN *restrict g, const IN *restrict h, int64_t w,
-                             const double *restrict shift, struct sums *restrict to, const int wanted)
+                          const double *restrict shift, struct sums *restrict to, const int wanted)
 {
     double *restrict s0 = to->of[0], *restrict s1 = to->of[1], *restrict s2 = to->of[2], *restrict s3 = to->of[3];
     if (q)
@@ -100,7 +101,7 @@ INLINE void BY_INPUT(rows)(const IN *x, const IN *dy, const struct tile *t, cons
 
 /* Sums of w columns, in t->outer lines. */
 INLINE void BY_INPUT(lines)(const IN *x, const IN *dy, const struct tile *t, int64_t w, const double *shift, struct sums *all,
-                        const int wanted)
+                            const int wanted)
 {
     struct sums s;
     int64_t chain = CHAIN / 2;
@@ -170,7 +171,7 @@ CLONES void BY_INPUT(moments)(const IN *x, const IN *dy, const struct tile *t, c
 /* One line of outputs: z = a (x - shift); y = z + b; dx = a dy + slope z + offset, or a dy where there is no x.
    step: 1 where each value has coefficients of its own, 0 where all have the same. */
 INLINE void NAME(line)(const IN *restrict x, const IN *restrict dy, OUT *restrict y, OUT *restrict dx, int64_t n,
-                              const double *restrict of, int64_t m, const int step)
+                       const double *restrict of, int64_t m, const int step)
 {
     const double *restrict shift = of, *restrict a = of + m, *restrict b = of + 2 * m, *restrict slope = of + 3 * m,
                  *restrict offset = of + 4 * m;
@@ -214,3 +215,7 @@ CLONES void NAME(write)(const IN *x, const IN *dy, OUT *y, OUT *dx, const struct
 #undef AT
 #undef BY_INPUT
 #undef NAME
+#undef MOMENTS
+#undef OUT
+#undef TO
+#undef STORE
