@@ -17,6 +17,7 @@
 #define APART 24   /* between two sums, so that they do not meet in the same places of a cache */
 #define LINE 64    /* bytes of a cache line */
 #define INLINE static inline __attribute__((always_inline))
+#define SMALLER(a, b) ((a) < (b) ? (a) : (b))
 #define JOIN_(a, b) a##_##b
 #define JOIN(a, b) JOIN_(a, b)
 
@@ -27,7 +28,7 @@
 #define CLONES
 #endif
 
-/* The rows of a channel lie apart: what comes next is asked for one row ahead. */
+/* Where what is read next does not lie next, the processor is told. */
 #ifdef __GNUC__
 #define PREFETCH(address) __builtin_prefetch(address)
 #else

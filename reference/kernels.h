@@ -8,6 +8,13 @@
 
 #ifdef MOMENTS
 
+/* Ask for n neighbours that will be read next: the next columns, where the next lines lie far away. */
+INLINE void BY_INPUT(ahead)(const IN *from, int64_t n)
+{
+    for (int64_t k = 0; k < n; k += LINE / sizeof(IN))
+        PREFETCH(from + k);
+}
+
 /* Columns of two lines at a time, or of one where q is NULL: add what is wanted of d = x - shift to the sums of
    d, d d, dy, dy d. */
 INLINE void BY_INPUT(add)(const IN *restrict p, const IN *restrict q, const IN *restrict g, const IN *restrict h, int64_t w,
@@ -74,7 +81,7 @@ INLINE void BY_INPUT(channel)(const IN *x, const IN *dy, const struct tile *t, d
 /* About the mean of a channel: that of some of its values. */
 INLINE double BY_INPUT(sample)(const IN *x, const struct tile *t)
 {
-    int64_t n = t->inner < PLACES ? t->inner : PLACES;
+    int64_t n = SMALLER(t->inner, PLACES);
     double sum = 0.0;
     for (int64_t k = 0; k < PLACES; k++) {
         const IN *from = x + k * t->outer / PLACES * t->x[0] + k * (t->inner - n) / PLACES;
@@ -99,9 +106,9 @@ INLINE void BY_INPUT(rows)(const IN *x, const IN *dy, const struct tile *t, cons
     }
 }
 
-/* Sums of w columns, in t->outer lines. */
+/* Sums of w columns, in t->outer lines; `next` columns will follow. */
 INLINE void BY_INPUT(lines)(const IN *x, const IN *dy, const struct tile *t, int64_t w, const double *shift, struct sums *all,
-                            const int wanted)
+                            int64_t next, const int wanted)
 {
     struct sums s;
     int64_t chain = CHAIN / 2;
@@ -109,10 +116,13 @@ INLINE void BY_INPUT(lines)(const IN *x, const IN *dy, const struct tile *t, int
         chain += CHAIN / 2;
     clear(all, w, wanted);
     for (int64_t from = 0; from < t->outer; from += chain) {
-        int64_t to = from + chain < t->outer ? from + chain : t->outer;
+        int64_t to = SMALLER(from + chain, t->outer);
         clear(&s, w, wanted);
         for (int64_t o = from; o < to; o += 2) {
             const IN *p = x + o * t->x[0], *g = wanted > 2 ? dy + o * t->dy[0] : p;
+            BY_INPUT(ahead)(g + w, next);
+            if (o + 1 < to)
+                BY_INPUT(ahead)(g + (wanted > 2 ? t->dy[0] : t->x[0]) + w, next);
             BY_INPUT(add)(p, o + 1 < to ? p + t->x[0] : NULL, g, wanted > 2 ? g + t->dy[0] : p, w, shift, &s, wanted);
         }
         for (int i = 0; i < wanted; i++)
@@ -126,18 +136,21 @@ INLINE void BY_INPUT(columns)(const IN *x, const IN *dy, const struct tile *t, c
 {
     struct sums s;
     double shift[BLOCK], n = (double)t->outer;
-    int64_t some = t->outer < 2 * PLACES ? t->outer : 2 * PLACES;
+    int64_t some = SMALLER(t->outer, 2 * PLACES);
     for (int64_t at = 0; at < t->channels; at += BLOCK, x += BLOCK, dy += BLOCK) {
-        int64_t w = t->channels - at < BLOCK ? t->channels - at : BLOCK;
+        int64_t w = SMALLER(t->channels - at, BLOCK), next = SMALLER(t->channels - at - w, BLOCK);
         int again = 0;
         for (int64_t k = 0; k < w; k++)
             shift[k] = given ? given[at + k] : 0.0;
-        for (int64_t j = 0; j < some && !given; j++)
+        for (int64_t j = 0; j < some && !given; j++) {
+            const IN *from = x + j * t->outer / some * t->x[0];
+            BY_INPUT(ahead)(from + w, next);
             for (int64_t k = 0; k < w; k++)
-                shift[k] += LOAD(x[j * t->outer / some * t->x[0] + k]);
+                shift[k] += LOAD(from[k]);
+        }
         for (int64_t k = 0; k < w && !given; k++)
             shift[k] /= (double)some;
-        BY_INPUT(lines)(x, dy, t, w, shift, &s, wanted);
+        BY_INPUT(lines)(x, dy, t, w, shift, &s, next, wanted);
         for (int64_t k = 0; k < w && !given; k++) {
             double all[2] = {s.of[0][k], s.of[1][k]};
             again |= far(all, n);
@@ -145,7 +158,7 @@ INLINE void BY_INPUT(columns)(const IN *x, const IN *dy, const struct tile *t, c
         if (again) {
             for (int64_t k = 0; k < w; k++)
                 shift[k] += s.of[0][k] / n;
-            BY_INPUT(lines)(x, dy, t, w, shift, &s, wanted);
+            BY_INPUT(lines)(x, dy, t, w, shift, &s, next, wanted);
         }
         for (int64_t k = 0; k < w; k++) {
             double all[4] = {s.of[0][k], s.of[1][k], wanted > 2 ? s.of[2][k] : 0.0, wanted > 2 ? s.of[3][k] : 0.0};
@@ -203,9 +216,16 @@ CLONES void NAME(write)(const IN *x, const IN *dy, OUT *y, OUT *dx, const struct
 {
     int64_t m = t->channels;
     if (t->inner == 1)
-        for (int64_t c = 0; c < m; c += WIDE)
-            for (int64_t o = 0; o < t->outer; o++)
-                NAME(line)(AT(x, o, c), AT(dy, o, c), AT(y, o, c), AT(dx, o, c), m - c < WIDE ? m - c : WIDE, of + c, m, 1);
+        for (int64_t c = 0; c < m; c += WIDE) {
+            int64_t n = SMALLER(m - c, WIDE), next = SMALLER(m - c - n, WIDE);
+            for (int64_t o = 0; o < t->outer; o++) {
+                if (x)
+                    BY_INPUT(ahead)(AT(x, o, c + n), next);
+                if (dy)
+                    BY_INPUT(ahead)(AT(dy, o, c + n), next);
+                NAME(line)(AT(x, o, c), AT(dy, o, c), AT(y, o, c), AT(dx, o, c), n, of + c, m, 1);
+            }
+        }
     else
         for (int64_t o = 0; o < t->outer; o++)
             for (int64_t c = 0; c < m; c++)

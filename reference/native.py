@@ -80,9 +80,10 @@ class Native:
         shape = (dy if x is None else x).shape
         sizes, fold = self._sizes(shape)
         if fold not in spread:
-            spread[fold] = np.empty((len(of), sizes[1]))
+            spread[fold] = np.empty((len(of), sizes[1]))  # what is None is not read
             for to, row in zip(spread[fold], of):
-                to[:] = 0.0 if row is None else self._spread(row, shape, fold)
+                if row is not None:
+                    to[:] = self._spread(row, shape, fold)
         tile = self._tile(sizes, fold, x, dy, y, dx)
         self.outputs(*map(_address, (x, dy, y, dx)), tile, _address(spread[fold]))
 
