@@ -52,7 +52,7 @@ class Buffered(local):
     shifts = False  # whether x - mean is taken where a x + b would do
 
     def __init__(self, plan, stack, itemsize, taken):
-        self.fold, self.narrow_from = plan.fold, plan.size * stack * FLOAT64.itemsize
+        self.plan, self.narrow_from = plan, plan.size * stack * FLOAT64.itemsize
         self.size, self.buffer, self.taken = self.narrow_from + plan.size * itemsize, None, taken
         self.key, self.arrays, self.work, self.shifted = None, None, None, False
 
@@ -124,7 +124,7 @@ class Buffered(local):
                 np.copyto(narrow, source)
                 source = narrow
             np.copyto(tile, source)
-        self.key, self.shifted, self.work = key, False, arithmetic(stacked.shape[1:], self.fold)
+        self.key, self.shifted, self.work = key, False, arithmetic(stacked.shape[1:], self.plan.fold)
         self.arrays = stacked.reshape(len(stacked), *self.work.shape)
 
     def _shift(self, mean):

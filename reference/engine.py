@@ -52,8 +52,7 @@ def train_forward(
     parameters = {"gamma": call.parameter("gamma", gamma, 1.0), "beta": call.parameter("beta", beta, 0.0)}
     found = call.run(("y",), eps=check_eps(eps), **parameters) if mask is None else None
     if found is None:
-        out = forward.train_forward(x, gamma, beta, eps=eps, channel_axes=channel_axes, mask=mask)
-        return out._replace(y=out.y.astype(call.out, copy=False))
+        return _readable_forward(call, x, gamma, beta, eps=eps, channel_axes=channel_axes, mask=mask)
     return _forward(found, call.layout)
 
 
@@ -74,8 +73,7 @@ def train_backward(
         parameters |= {name: call.parameter(f"batch_{name}", getattr(saved, f"batch_{name}")) for name in ("mean", "var")}
     found = call.run(("dx",), eps=check_eps(eps), **parameters) if mask is None else None
     if found is None:
-        out = backward.train_backward(dy, x, gamma, eps=eps, channel_axes=channel_axes, mask=mask)
-        return out._replace(dx=out.dx.astype(call.out, copy=False))
+        return _readable_backward(call, dy, x, gamma, eps=eps, channel_axes=channel_axes, mask=mask)
     return _gradients(found)
 
 
@@ -90,8 +88,8 @@ def train_step(dy, x, gamma=None, beta=None, *, eps, channel_axes, out_dtype=Non
     parameters = {"gamma": call.parameter("gamma", gamma, 1.0), "beta": call.parameter("beta", beta, 0.0)}
     found = call.run(("y", "dx"), eps=check_eps(eps), **parameters)
     if found is None:
-        common = {"eps": eps, "channel_axes": channel_axes, "out_dtype": out_dtype}
-        return train_forward(x, gamma, beta, **common), train_backward(dy, x, gamma, **common)
+        common = {"eps": eps, "channel_axes": channel_axes}
+        return _readable_forward(call, x, gamma, beta, **common), _readable_backward(call, dy, x, gamma, **common)
     return _forward(found, call.layout), _gradients(found)
 
 
@@ -142,6 +140,18 @@ def inference_backward(
         out = backward.inference_backward(dy, x, gamma, **state, eps=eps, channel_axes=channel_axes)
         return out._replace(dx=out.dx.astype(call.out, copy=False))
     return _gradients(found)
+
+
+def _readable_forward(call, x, gamma, beta, **common):
+    """What forward.py gives, y in the type of the call."""
+    out = forward.train_forward(x, gamma, beta, **common)
+    return out._replace(y=out.y.astype(call.out, copy=False))
+
+
+def _readable_backward(call, dy, x, gamma, **common):
+    """What backward.py gives, dx in the type of the call."""
+    out = backward.train_backward(dy, x, gamma, **common)
+    return out._replace(dx=out.dx.astype(call.out, copy=False))
 
 
 class _Call:

@@ -80,7 +80,31 @@ INLINE void record(double *found, int64_t channels, double shift, const double *
     found[4 * channels] = all[3] - (mean - shift) * all[2];
 }
 
-/* Sixteen bits in and out. What is stored is rounded once, to nearest, ties to even. */
+/* The types, and from and to double. What is stored is rounded once, to nearest, ties to even. */
+
+typedef double f64;
+typedef float f32;
+typedef uint16_t f16, bf16;
+
+INLINE double from_f64(f64 value)
+{
+    return value;
+}
+
+INLINE f64 to_f64(double value)
+{
+    return value;
+}
+
+INLINE double from_f32(f32 value)
+{
+    return value;
+}
+
+INLINE f32 to_f32(double value)
+{
+    return (f32)value;
+}
 
 INLINE double bits_to_double(uint64_t bits)
 {
@@ -103,12 +127,12 @@ INLINE uint32_t float_to_bits(float value)
     return bits;
 }
 
-INLINE double from_bf16(uint16_t value)
+INLINE double from_bf16(bf16 value)
 {
     return bits_to_float((uint32_t)value << 16);
 }
 
-INLINE double from_f16(uint16_t value)
+INLINE double from_f16(f16 value)
 {
     uint32_t bits = (uint32_t)(value & 0x7fff) << 13;
     uint32_t special = bits >= 0x0f800000 ? 0x7f800000 : 0; /* not finite */
@@ -131,74 +155,47 @@ INLINE double rounded(double value, int precision, int least)
     return bits_to_double(exponent | (bits & 0x8000000000000000)); /* the sign of what became 0 */
 }
 
-INLINE uint16_t to_bf16(double value)
+INLINE bf16 to_bf16(double value)
 {
-    return (uint16_t)(float_to_bits((float)rounded(value, 8, -126)) >> 16);
+    return (bf16)(float_to_bits((float)rounded(value, 8, -126)) >> 16);
 }
 
-INLINE uint16_t to_f16(double value)
+INLINE f16 to_f16(double value)
 {
     uint32_t bits = float_to_bits((float)rounded(value, 11, -14) * 0x1p-112f), size = bits & 0x7fffffff;
     uint32_t half = size > 0x7f800000 ? 0x7e00 : size >> 13 > 0x7c00 ? 0x7c00 : size >> 13;
-    return (uint16_t)(half | (bits >> 16 & 0x8000));
+    return (f16)(half | (bits >> 16 & 0x8000));
 }
 
-#define IN float
-#define FROM f32
-#define LOAD(value) (double)(value)
-#define MOMENTS
-#define OUT float
-#define TO f32
-#define STORE(value) (float)(value)
-#include "kernels.h"
-#define OUT double
-#define TO f64
-#define STORE(value) (value)
-#include "kernels.h"
-#undef IN
-#undef FROM
-#undef LOAD
-
-#define IN uint16_t
-#define FROM f16
-#define LOAD(value) from_f16(value)
-#define MOMENTS
-#define OUT uint16_t
-#define TO f16
-#define STORE(value) to_f16(value)
-#include "kernels.h"
-#define OUT double
-#define TO f64
-#define STORE(value) (value)
-#include "kernels.h"
-#undef IN
-#undef FROM
-#undef LOAD
-
-#define IN uint16_t
-#define FROM bf16
-#define LOAD(value) from_bf16(value)
-#define MOMENTS
-#define OUT uint16_t
-#define TO bf16
-#define STORE(value) to_bf16(value)
-#include "kernels.h"
-#define OUT double
-#define TO f64
-#define STORE(value) (value)
-#include "kernels.h"
-#undef IN
-#undef FROM
-#undef LOAD
-
-#define IN double
 #define FROM f64
-#define LOAD(value) (value)
 #define MOMENTS
-#define OUT double
 #define TO f64
-#define STORE(value) (value)
 #include "kernels.h"
+#undef FROM
+
+#define FROM f32
+#define MOMENTS
+#define TO f32
+#include "kernels.h"
+#define TO f64
+#include "kernels.h"
+#undef FROM
+
+#define FROM f16
+#define MOMENTS
+#define TO f16
+#include "kernels.h"
+#define TO f64
+#include "kernels.h"
+#undef FROM
+
+#define FROM bf16
+#define MOMENTS
+#define TO bf16
+#include "kernels.h"
+#define TO f64
+#include "kernels.h"
+#undef FROM
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_kernels", .m_doc = "Called by address, by native.py."};
 

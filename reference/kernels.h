@@ -1,23 +1,24 @@
-/* The loops over one tile, from values of type IN to values of type OUT; kernels.c includes this for each pair.
+/* The loops over one tile, from values of type FROM to values of type TO; kernels.c includes this for each pair.
 
-   FROM, TO: the types by name. LOAD, STORE: from IN to double, and from double to OUT. MOMENTS: set for the first OUT of an IN.
-   What belongs to OUT is undefined again at the end. */
+   MOMENTS: set for the first TO of a FROM. It and TO are undefined again at the end. */
 
 #define BY_INPUT(stem) JOIN(stem, FROM)
 #define NAME(stem) JOIN(JOIN(stem, FROM), TO)
+#define LOAD JOIN(from, FROM)
+#define STORE JOIN(to, TO)
 
 #ifdef MOMENTS
 
 /* Ask for n neighbours that will be read next: the next columns, where the next lines lie far away. */
-INLINE void BY_INPUT(ahead)(const IN *from, int64_t n)
+INLINE void BY_INPUT(ahead)(const FROM *from, int64_t n)
 {
-    for (int64_t k = 0; k < n; k += LINE / sizeof(IN))
+    for (int64_t k = 0; k < n; k += LINE / sizeof(FROM))
         PREFETCH(from + k);
 }
 
-/* Columns of two lines at a time, or of one where q is NULL: add what is wanted of d = x - shift to the sums of
-   d, d d, dy, dy d. */
-INLINE void BY_INPUT(add)(const IN *restrict p, const IN *restrict q, const IN *restrict g, const IN *restrict h, int64_t w,
+/* Columns of two lines at a time, or of one where q is NULL: add to the sums of d = x - shift, of
+   d d, and where four are wanted of dy and dy d. */
+INLINE void BY_INPUT(add)(const FROM *restrict p, const FROM *restrict q, const FROM *restrict g, const FROM *restrict h, int64_t w,
                           const double *restrict shift, struct sums *restrict to, const int wanted)
 {
     double *restrict s0 = to->of[0], *restrict s1 = to->of[1], *restrict s2 = to->of[2], *restrict s3 = to->of[3];
@@ -25,8 +26,7 @@ INLINE void BY_INPUT(add)(const IN *restrict p, const IN *restrict q, const IN *
         for (int64_t k = 0; k < w; k++) {
             double d = LOAD(p[k]) - shift[k], e = LOAD(q[k]) - shift[k];
             s0[k] += d + e;
-            if (wanted > 1)
-                s1[k] += d * d + e * e;
+            s1[k] += d * d + e * e;
             if (wanted > 2) {
                 s2[k] += LOAD(g[k]) + LOAD(h[k]);
                 s3[k] += LOAD(g[k]) * d + LOAD(h[k]) * e;
@@ -36,8 +36,7 @@ INLINE void BY_INPUT(add)(const IN *restrict p, const IN *restrict q, const IN *
         for (int64_t k = 0; k < w; k++) {
             double d = LOAD(p[k]) - shift[k];
             s0[k] += d;
-            if (wanted > 1)
-                s1[k] += d * d;
+            s1[k] += d * d;
             if (wanted > 2) {
                 s2[k] += LOAD(g[k]);
                 s3[k] += LOAD(g[k]) * d;
@@ -46,7 +45,7 @@ INLINE void BY_INPUT(add)(const IN *restrict p, const IN *restrict q, const IN *
 }
 
 /* The same of all values of a channel, which lie in runs of t->inner neighbours. */
-INLINE void BY_INPUT(channel)(const IN *x, const IN *dy, const struct tile *t, double shift, double *all, const int wanted)
+INLINE void BY_INPUT(channel)(const FROM *x, const FROM *dy, const struct tile *t, double shift, double *all, const int wanted)
 {
     struct sums s;
     double shifts[LANES];
@@ -56,16 +55,14 @@ INLINE void BY_INPUT(channel)(const IN *x, const IN *dy, const struct tile *t, d
         shifts[k] = shift;
     memset(all, 0, 4 * sizeof *all);
     for (int64_t o = 0; o < t->outer; o++) {
-        const IN *p = x + o * t->x[0], *g = wanted > 2 ? dy + o * t->dy[0] : p;
+        const FROM *p = x + o * t->x[0], *g = wanted > 2 ? dy + o * t->dy[0] : p;
         int64_t x_ahead = o + 1 < t->outer ? t->x[0] : 0, dy_ahead = o + 1 < t->outer ? t->dy[0] : 0, step;
         for (int64_t left = t->inner; left > 0; left -= step, p += step, g += step) {
             step = left < LANES ? left : left < 2 * LANES ? LANES : 2 * LANES;
             if (step == 2 * LANES) {
-                for (size_t k = 0; k < 2 * LANES; k += LINE / sizeof(IN)) {
-                    PREFETCH(p + x_ahead + k);
-                    if (wanted > 2)
-                        PREFETCH(g + dy_ahead + k);
-                }
+                BY_INPUT(ahead)(p + x_ahead, 2 * LANES);
+                if (wanted > 2)
+                    BY_INPUT(ahead)(g + dy_ahead, 2 * LANES);
                 BY_INPUT(add)(p, p + LANES, g, g + LANES, LANES, shifts, &s, wanted);
             } else
                 BY_INPUT(add)(p, NULL, g, NULL, step, shifts, &s, wanted);
@@ -79,12 +76,12 @@ INLINE void BY_INPUT(channel)(const IN *x, const IN *dy, const struct tile *t, d
 }
 
 /* About the mean of a channel: that of some of its values. */
-INLINE double BY_INPUT(sample)(const IN *x, const struct tile *t)
+INLINE double BY_INPUT(sample)(const FROM *x, const struct tile *t)
 {
     int64_t n = SMALLER(t->inner, PLACES);
     double sum = 0.0;
     for (int64_t k = 0; k < PLACES; k++) {
-        const IN *from = x + k * t->outer / PLACES * t->x[0] + k * (t->inner - n) / PLACES;
+        const FROM *from = x + k * t->outer / PLACES * t->x[0] + k * (t->inner - n) / PLACES;
         for (int64_t i = 0; i < n; i++)
             sum += LOAD(from[i]);
     }
@@ -92,7 +89,7 @@ INLINE double BY_INPUT(sample)(const IN *x, const struct tile *t)
 }
 
 /* A channel's values lie in runs of t->inner neighbours. */
-INLINE void BY_INPUT(rows)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found, const int wanted)
+INLINE void BY_INPUT(rows)(const FROM *x, const FROM *dy, const struct tile *t, const double *given, double *found, const int wanted)
 {
     double n = (double)t->outer * (double)t->inner, all[4] = {0};
     for (int64_t c = 0; c < t->channels; c++, x += t->x[1], dy += t->dy[1]) {
@@ -107,7 +104,7 @@ INLINE void BY_INPUT(rows)(const IN *x, const IN *dy, const struct tile *t, cons
 }
 
 /* Sums of w columns, in t->outer lines; `next` columns will follow. */
-INLINE void BY_INPUT(lines)(const IN *x, const IN *dy, const struct tile *t, int64_t w, const double *shift, struct sums *all,
+INLINE void BY_INPUT(lines)(const FROM *x, const FROM *dy, const struct tile *t, int64_t w, const double *shift, struct sums *all,
                             int64_t next, const int wanted)
 {
     struct sums s;
@@ -119,7 +116,7 @@ INLINE void BY_INPUT(lines)(const IN *x, const IN *dy, const struct tile *t, int
         int64_t to = SMALLER(from + chain, t->outer);
         clear(&s, w, wanted);
         for (int64_t o = from; o < to; o += 2) {
-            const IN *p = x + o * t->x[0], *g = wanted > 2 ? dy + o * t->dy[0] : p;
+            const FROM *p = x + o * t->x[0], *g = wanted > 2 ? dy + o * t->dy[0] : p;
             BY_INPUT(ahead)(g + w, next);
             if (o + 1 < to)
                 BY_INPUT(ahead)(g + (wanted > 2 ? t->dy[0] : t->x[0]) + w, next);
@@ -132,7 +129,7 @@ INLINE void BY_INPUT(lines)(const IN *x, const IN *dy, const struct tile *t, int
 }
 
 /* Each of t->channels neighbours in t->outer lines is a channel. */
-INLINE void BY_INPUT(columns)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found, const int wanted)
+INLINE void BY_INPUT(columns)(const FROM *x, const FROM *dy, const struct tile *t, const double *given, double *found, const int wanted)
 {
     struct sums s;
     double shift[BLOCK], n = (double)t->outer;
@@ -143,7 +140,7 @@ INLINE void BY_INPUT(columns)(const IN *x, const IN *dy, const struct tile *t, c
         for (int64_t k = 0; k < w; k++)
             shift[k] = given ? given[at + k] : 0.0;
         for (int64_t j = 0; j < some && !given; j++) {
-            const IN *from = x + j * t->outer / some * t->x[0];
+            const FROM *from = x + j * t->outer / some * t->x[0];
             BY_INPUT(ahead)(from + w, next);
             for (int64_t k = 0; k < w; k++)
                 shift[k] += LOAD(from[k]);
@@ -167,7 +164,7 @@ INLINE void BY_INPUT(columns)(const IN *x, const IN *dy, const struct tile *t, c
     }
 }
 
-CLONES void BY_INPUT(moments)(const IN *x, const IN *dy, const struct tile *t, const double *given, double *found)
+CLONES void BY_INPUT(moments)(const FROM *x, const FROM *dy, const struct tile *t, const double *given, double *found)
 {
     if (t->inner > 1 && dy)
         BY_INPUT(rows)(x, dy, t, given, found, 4);
@@ -183,7 +180,7 @@ CLONES void BY_INPUT(moments)(const IN *x, const IN *dy, const struct tile *t, c
 
 /* One line of outputs: z = a (x - shift); y = z + b; dx = a dy + slope z + offset, or a dy where there is no x.
    step: 1 where each value has coefficients of its own, 0 where all have the same. */
-INLINE void NAME(line)(const IN *restrict x, const IN *restrict dy, OUT *restrict y, OUT *restrict dx, int64_t n,
+INLINE void NAME(line)(const FROM *restrict x, const FROM *restrict dy, TO *restrict y, TO *restrict dx, int64_t n,
                        const double *restrict of, int64_t m, const int step)
 {
     const double *restrict shift = of, *restrict a = of + m, *restrict b = of + 2 * m, *restrict slope = of + 3 * m,
@@ -212,7 +209,7 @@ INLINE void NAME(line)(const IN *restrict x, const IN *restrict dy, OUT *restric
 
 #define AT(array, o, c) ((array) ? (array) + (o) * t->array[0] + (c) * t->array[1] : NULL)
 
-CLONES void NAME(write)(const IN *x, const IN *dy, OUT *y, OUT *dx, const struct tile *t, const double *of)
+CLONES void NAME(write)(const FROM *x, const FROM *dy, TO *y, TO *dx, const struct tile *t, const double *of)
 {
     int64_t m = t->channels;
     if (t->inner == 1)
@@ -235,7 +232,7 @@ CLONES void NAME(write)(const IN *x, const IN *dy, OUT *y, OUT *dx, const struct
 #undef AT
 #undef BY_INPUT
 #undef NAME
-#undef MOMENTS
-#undef OUT
-#undef TO
+#undef LOAD
 #undef STORE
+#undef MOMENTS
+#undef TO

@@ -38,30 +38,30 @@ def _address(array):
 
 
 class Native:
-    """`buffered.Buffered` without buffers: memory is read and written in place. plan: a tiles.Plan that `fits`."""
+    """`buffered.Buffered` without buffers: memory is read and written in place. Made by `of`."""
 
     limits = Limits(long=16, rows=819_200, columns=1_638_400, written=819_200, widest=8192, wide=1024, folded=64)
     alone, group, shifts = 1 << 22, 1, True
 
-    def __init__(self, plan, x, out):
-        self.plan, of, to = plan, _named(x.dtype), _named(out.dtype)
-        self.moments, self.outputs = FUNCTIONS[f"moments_{of}"], FUNCTIONS[f"write_{of}_{to}"]
+    taken = ()
 
-    @staticmethod
-    def fits(plan, views):
-        """Whether kernels.c was built and can walk these views (name -> view), cut by the plan."""
+    def __init__(self, plan, of, to):
+        self.plan, self.moments, self.outputs = plan, FUNCTIONS[f"moments_{of}"], FUNCTIONS[f"write_{of}_{to}"]
+
+    @classmethod
+    def of(cls, plan, views):
+        """For these views (name -> view), cut by the plan; None where kernels.c was not built or cannot walk them."""
         x, out = views["x"], views["y" if "y" in views else "dx"]
-        if f"write_{_named(x.dtype)}_{_named(out.dtype)}" not in FUNCTIONS:
-            return False
-        if "dy" in views and views["dy"].dtype != x.dtype:
-            return False
-        if not all(a.flags.aligned for a in views.values()):
-            return False
-        outer, channels, inner = x.shape
-        wanted = {2: 1, 1: inner, 0: channels * inner} if plan.fold > 1 else {2: 1, 1: inner} if plan.fold else {2: 1}
-        return all(
-            x.shape[axis] == 1 or a.strides[axis] == step * a.itemsize for a in views.values() for axis, step in wanted.items()
+        of, to = _named(x.dtype), _named(out.dtype)
+        if f"write_{of}_{to}" not in FUNCTIONS or ("dy" in views and views["dy"].dtype != x.dtype):
+            return None
+        inner = x.shape[2]
+        steps = {2: 1, 1: inner, 0: x.shape[1] * inner} if plan.fold > 1 else {2: 1, 1: inner} if plan.fold else {2: 1}
+        walked = all(
+            a.flags.aligned and all(a.shape[axis] == 1 or a.strides[axis] == step * a.itemsize for axis, step in steps.items())
+            for a in views.values()
         )
+        return cls(plan, of, to) if walked else None
 
     def measure(self, key, x, dy, count, given):
         """See Buffered.measure; given: None, or the mean to be taken and whether it is far from 0."""
@@ -98,7 +98,7 @@ class Native:
     @staticmethod
     def _spread(row, shape, fold):
         """A number a channel as one a column; rows of one channel need no more than the first."""
-        return np.tile(np.repeat(row, shape[2]), fold) if fold * shape[2] > 1 and fold else np.ascontiguousarray(row)
+        return np.tile(np.repeat(row, shape[2]), fold) if fold * shape[2] > 1 else np.ascontiguousarray(row)
 
     @staticmethod
     def _tile(sizes, fold, *arrays):

@@ -38,21 +38,22 @@ class Sweep:
         wants, shape = set(problems[0][0]), problems[0][0]["x"].shape
         self.y, self.dy, self.dx, self.given = "y" in wants, "dy" in wants, "dx" in wants, "mean" in rows
         self.measured = self.dy or not self.given
-        self.plan, self.hands, self.taken = self._hands(problems[0][0], shape)
-        self.units = [Unit(row, block) for row in range(len(problems)) for block in self.plan.blocks(shape[1])]
-        self.tiles, self.counts = self.plan.tiles(len(problems[0]), shape)
+        self.hands = self._hands(problems[0][0], shape)
+        plan = self.hands.plan
+        self.units = [Unit(row, block) for row in range(len(problems)) for block in plan.blocks(shape[1])]
+        self.tiles, self.counts = plan.tiles(len(problems[0]), shape)
         self.alone = self.hands.alone * (1 if self.measured else 2)
         self.groups = range(0, len(self.tiles), self.hands.group if self.measured else 1)
         names = (["mean", "var"] if self.y and not self.given else []) + (["dgamma", "dbeta"] if self.dy else [])
         self.found = {name: np.empty((len(problems), shape[1])) for name in names}
 
     def _hands(self, views, shape):
-        """The plan, who works on its tiles, and the list of the buffers that this takes."""
-        taken, plan = [], Plan.of(shape, Native.limits, self.measured)
-        if Native.fits(plan, views):
-            return plan, Native(plan, views["x"], views["y" if self.y else "dx"]), taken
-        plan, itemsize = Plan.of(shape, Buffered.limits, self.measured), max(view.itemsize for view in views.values())
-        return plan, Buffered(plan, 2 if self.dy else 1, itemsize, taken), taken
+        """Who works on the tiles."""
+        native = Native.of(Plan.of(shape, Native.limits, self.measured), views)
+        if native:
+            return native
+        plan = Plan.of(shape, Buffered.limits, self.measured)
+        return Buffered(plan, 2 if self.dy else 1, max(view.itemsize for view in views.values()), [])
 
     def run(self, mapped, threads):
         """Do it all; mapped(work, items) does the work on that many threads, and gives the list of results."""
@@ -60,13 +61,14 @@ class Sweep:
             mapped(self._whole, _chunks(self.units, threads))  # a block's second pass finds its source in cache
         else:
             self._in_two_passes(mapped, threads)
-        SPARE.extend(self.taken)
+        SPARE.extend(self.hands.taken)
 
     def _in_two_passes(self, mapped, threads):
         """All moments, then all outputs."""
         groups = [(unit, g) for unit in range(len(self.units)) for g in self.groups]
         chunks = _chunks(groups, threads)
-        parts = iter([part for chunk in mapped(self._moments_of, chunks) for part in chunk])
+        found = mapped(self._moments_of, chunks) if self.measured else [[None] * len(groups)]
+        parts = iter([part for chunk in found for part in chunk])
         of = [self._coefficients(unit, [next(parts) for _ in self.groups]) for unit in self.units]
         mapped(partial(self._write_all, of), chunks[::-1])  # the last that was measured may still be in a cache
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-
 from bnconform.native import FUNCTIONS
 
 COPIED = 1 << 28  # bytes of the array that is copied: beyond most caches

@@ -16,7 +16,6 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
-
 from bnconform.native import FUNCTIONS
 
 from .drivers import Engine, FusedEngine
