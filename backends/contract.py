@@ -12,7 +12,8 @@ the framework returns.
         def state(self): return {"running_mean": ..., "running_var": ...}
 
 Arrays are NumPy arrays at this boundary; bfloat16 is `ml_dtypes.bfloat16`. `dy` is None where no
-gradient is asked for. `gamma` or `beta` is None where the layer has none, `running_mean` and `running_var` where it tracks none. Optional methods:
+gradient is asked for. `gamma` or `beta` is None where the layer has none, `running_mean` and `running_var` where it
+tracks none. Optional methods:
 
     frozen(x, dy)                      gradients on, running statistics used and kept  (default: infer)
     train_masked(x, dy, mask)          statistics over mask only                      [BN-6.1]
@@ -23,14 +24,16 @@ gradient is asked for. `gamma` or `beta` is None where the layer has none, `runn
     fold(weight, bias, kind)           static: the preceding layer with BN folded in  [BN-4.3]
     compiling()                        static: seconds this process has spent compiling, for the report's table of times
 
-    settings(device)                   static: what else may change its numbers (driver, threads, switches), by name, for the report
+    settings(device)                   static: what else may change its numbers (driver, threads, switches), by name,
+                                       for the report
 
 A backend that lacks an optional method, or names a feature in `conventions.cannot`, is reported as
 "unsupported" with the reason; it never passes by absence.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Protocol
+from typing import Any, Protocol
 
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 
@@ -74,8 +77,8 @@ class Conventions:
     running_ddof: ddof of the variance blended into running_var [BN-3.3].
     decay_meaning: "old" if the user's number weighs the old state, "new" if the new batch;
     decay_name: what the framework calls it; default_eps, default_decay (as weight of the old state).
-    variance: "two-pass"; "welford" for updated, merged or corrected moments; or "one-pass" for E[x²] - E[x]², clamped at zero or
-    not ("one-pass-clamped").
+    variance: "two-pass"; "welford" for updated, merged or corrected moments; or "one-pass" for E[x²] - E[x]², clamped
+    at zero or not ("one-pass-clamped").
     reduction: how error grows in a sum: "pairwise" (blocked or tree) or "sequential".
     compute: dtype of the arithmetic for each dtype of x.
     y_dtype: "x" if y has x's dtype, "promoted" if that of x and the parameters together.

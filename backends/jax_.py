@@ -29,7 +29,9 @@ def compiling() -> float:
 
 
 # what the compiler makes of a sum is the same for every layer on it
-REDUCTION_NOTE = "XLA on the CPU sums all but the innermost axis one after the other: the error of a channels-last mean grows like m"
+REDUCTION_NOTE = (
+    "XLA on the CPU sums all but the innermost axis one after the other: the error of a channels-last mean grows like m"
+)
 
 
 def place(device: str):
@@ -111,8 +113,8 @@ class JaxBackend:
 
     apply(call, numbers, parameters, statistics, x, mask) -> y, new statistics
 
-    numbers: {"epsilon", "momentum"}, or none of them where the layer's own are asked for; parameters: {"gamma", "beta"} as far
-    as there are; statistics: {"running_mean", "running_var"}; all JAX arrays.
+    numbers: {"epsilon", "momentum"}, or none of them where the layer's own are asked for; parameters: {"gamma",
+    "beta"} as far as there are; statistics: {"running_mean", "running_var"}; all JAX arrays.
     """
 
     compiling, settings = staticmethod(compiling), staticmethod(settings)
@@ -127,7 +129,9 @@ class JaxBackend:
 
     def _put(self, arrays):
         """Copies on the device (JAX may alias NumPy's memory on the CPU); what is None is left out."""
-        return {name: jax.device_put(np.array(value), self.device) for name, value in arrays.items() if value is not None}
+        return {
+            name: jax.device_put(np.array(value), self.device) for name, value in arrays.items() if value is not None
+        }
 
     def _arguments(self, training, axis_name=None):
         call = Call(type(self), self.config.channel_axes, training, axis_name)
@@ -160,7 +164,9 @@ class JaxBackend:
         if len(set(sizes)) > 1:
             mask = _stack(np.ones(x.shape[:1] + (1,) * (x.ndim - 1), bool), sizes)
         out = self._train(_stack(x, sizes), _stack(dy, sizes), mask, SHARDS)
-        unstacked = {name: np.concatenate([part[:size] for part, size in zip(out[name], sizes)]) for name in ("y", "dx")}
+        unstacked = {
+            name: np.concatenate([part[:size] for part, size in zip(out[name], sizes)]) for name in ("y", "dx")
+        }
         return out | unstacked
 
     def train_jvp(self, x, x_dot, gamma_dot, beta_dot):

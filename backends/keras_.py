@@ -83,7 +83,8 @@ class KerasLayer:
                 **options,
             )
             layer.build(config.shape)
-            # copies, because a backend may keep the memory it is given; weights that are not given stay as they were built
+            # copies, because a backend may keep the memory it is given; weights that are not given stay as they were
+            # built
             for variable, value in zip(layer.weights, weights):
                 variable.assign(np.array(value))
         return layer

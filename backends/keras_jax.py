@@ -7,7 +7,19 @@ import jax
 
 from .jax_ import REDUCTION_NOTE, array, arrays, compiling, place, settings
 
-__all__ = ["CONVENTIONS", "array", "arrays", "compiling", "jvp", "place", "second", "settings", "step", "tensor", "version"]
+__all__ = [
+    "CONVENTIONS",
+    "array",
+    "arrays",
+    "compiling",
+    "jvp",
+    "place",
+    "second",
+    "settings",
+    "step",
+    "tensor",
+    "version",
+]
 
 CONVENTIONS = {"notes": REDUCTION_NOTE}
 
@@ -76,7 +88,14 @@ def _numbers(layer):
 
 
 def step(layer, x, mask, training, dy):
-    arguments = _kind(layer, x, training), _numbers(layer), _values(layer.trainable_variables), _values(layer.non_trainable_variables), x, mask
+    arguments = (
+        _kind(layer, x, training),
+        _numbers(layer),
+        _values(layer.trainable_variables),
+        _values(layer.non_trainable_variables),
+        x,
+        mask,
+    )
     if dy is None:
         y, changed = _forward(*arguments)
         gradients = []

@@ -33,7 +33,11 @@ def settings(device: str) -> dict:
         return common
     build = tf.sysconfig.get_build_info()
     details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
-    return {"device": details.get("device_name"), "CUDA": build.get("cuda_version"), "cuDNN": build.get("cudnn_version")} | common
+    return {
+        "device": details.get("device_name"),
+        "CUDA": build.get("cuda_version"),
+        "cuDNN": build.get("cudnn_version"),
+    } | common
 
 
 def tensor(value, device):

@@ -10,7 +10,11 @@ LAYOUTS = {
     "last": lambda axes, rank: axes == (rank - 1,),
 }
 
-LAYOUT_WORDS = {"one": "one channel axis only", "first": "axis 1 as the channel axis only", "last": "the last axis as the channel axis only"}
+LAYOUT_WORDS = {
+    "one": "one channel axis only",
+    "first": "axis 1 as the channel axis only",
+    "last": "the last axis as the channel axis only",
+}
 
 # modes and input names that ask for more than training and inference
 MODES = {"renorm": "renorm", "fold": "folding", "population": "population"}
@@ -20,9 +24,10 @@ INPUTS = {"mask": "mask", "x_dot": "jvp", "u_x": "second-order"}
 def needs(case) -> tuple[str, ...]:
     """Names of the features that `case` asks for, in the words of `Conventions.cannot`.
 
-    case: anything with the fields of `conformance.records.Case`. Features: "rank:N", "dtype:NAME" (of x), "params:NAME",
-    "params:mixed" (another type than x), "axis:several", "axis:unsorted", "decay:cumulative", "gamma-without-beta", "beta-without-gamma",
-    "memory:NAME", "mask", "jvp", "second-order", "synchronized", "renorm", "folding", "population", "errors".
+    case: anything with the fields of `conformance.records.Case`. Features: "rank:N", "dtype:NAME" (of x),
+    "params:NAME", "params:mixed" (another type than x), "axis:several", "axis:unsorted", "decay:cumulative",
+    "gamma-without-beta", "beta-without-gamma", "memory:NAME", "mask", "jvp", "second-order", "synchronized", "renorm",
+    "folding", "population", "errors".
     """
     found = [f"rank:{len(case.shape)}", f"dtype:{case.x_dtype}", f"params:{case.param_dtype}"]
     flags = {
@@ -63,7 +68,9 @@ def refusal(conventions, case, device: str) -> str | None:
         return f"it takes ranks {_list(conventions.ranks)}, not {rank}"
     if not LAYOUTS[conventions.channel_axes](tuple(case.channel_axes), rank):
         axes = _list(case.channel_axes)
-        return f"it takes {LAYOUT_WORDS[conventions.channel_axes]}; here x of rank {rank} has its channels on axis {axes}"
+        return (
+            f"it takes {LAYOUT_WORDS[conventions.channel_axes]}; here x of rank {rank} has its channels on axis {axes}"
+        )
     return None
 
 

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-import bnconform as bn
 import numpy as np
+
+import bnconform as bn
 
 from .contract import FLOATS, Conventions
 
@@ -56,7 +57,11 @@ class NumpyReference:
     def train_masked(self, x, dy, mask):
         forward = bn.train_forward(x, self.gamma, self.beta, mask=mask, **self.common)
         self.running = self.running.update(
-            forward.batch_mean, forward.batch_var, forward.m, decay=self.config.decay, running_ddof=self.conventions.running_ddof
+            forward.batch_mean,
+            forward.batch_var,
+            forward.m,
+            decay=self.config.decay,
+            running_ddof=self.conventions.running_ddof,
         )
         out = {
             "y": self._cast(forward.y, self.x_type),
@@ -68,7 +73,11 @@ class NumpyReference:
         return out
 
     def infer(self, x, dy):
-        out = {"y": self._cast(bn.inference_forward(x, self.gamma, self.beta, **self.statistics, **self.common), self.x_type)}
+        out = {
+            "y": self._cast(
+                bn.inference_forward(x, self.gamma, self.beta, **self.statistics, **self.common), self.x_type
+            )
+        }
         if dy is not None:
             out |= self._gradients(*bn.inference_backward(dy, x, self.gamma, **self.statistics, **self.common))
         return out
@@ -115,7 +124,15 @@ class NumpyReference:
     @classmethod
     def fold(cls, config, weight, bias, gamma, beta, running_mean, running_var, *, out_axis, groups):
         folded_weight, folded_bias = bn.fold(
-            weight, bias, gamma, beta, running_mean=running_mean, running_var=running_var, eps=config.eps, out_axis=out_axis, groups=groups
+            weight,
+            bias,
+            gamma,
+            beta,
+            running_mean=running_mean,
+            running_var=running_var,
+            eps=config.eps,
+            out_axis=out_axis,
+            groups=groups,
         )
         return {"weight": cls._cast(folded_weight, weight.dtype), "bias": cls._cast(folded_bias, weight.dtype)}
 

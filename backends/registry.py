@@ -3,9 +3,9 @@
 import importlib
 import importlib.util
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Mapping
 
 ENTRY_POINTS = "bnconform.backends"
 
@@ -97,5 +97,7 @@ def entry(name: str) -> Entry:
         return Entry(name, name, required=False)
     known = entries()
     if name not in known:
-        raise UnknownImplementation(f"no implementation {name!r}; there are {', '.join(known)}, and package.module:Class")
+        raise UnknownImplementation(
+            f"no implementation {name!r}; there are {', '.join(known)}, and package.module:Class"
+        )
     return known[name]

@@ -1,6 +1,7 @@
 """PyTorch: `torch.nn.BatchNorm1d/2d/3d`, and `torch.nn.functional.batch_norm`.
 
-Gradients come from `torch.autograd`, forward mode from `torch.autograd.forward_ad`, second order from a double backward.
+Gradients come from `torch.autograd`, forward mode from `torch.autograd.forward_ad`, second order from a double
+backward.
 """
 
 import copy
@@ -79,7 +80,10 @@ class _Torch:
     def _jvp(self, training, x, *tangents):
         with forward_ad.dual_level():
             primals = [tensor(x, self.device), *self.parameters]
-            duals = [p if p is None else forward_ad.make_dual(p.detach(), tensor(t, self.device)) for p, t in zip(primals, tangents)]
+            duals = [
+                p if p is None else forward_ad.make_dual(p.detach(), tensor(t, self.device))
+                for p, t in zip(primals, tangents)
+            ]
             y = copy.deepcopy(self)._forward(*duals, training)
             return {"y_dot": array(forward_ad.unpack_dual(y).tangent)}
 

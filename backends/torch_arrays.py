@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from bnconform.dtypes import dtype
 
 from .errors import NoGpu

@@ -6,19 +6,37 @@ import click
 
 # name -> (module:attribute, one line of help); the modules are imported when the command is called
 COMMANDS = {
-    "list": ("bnconform.conformance.commands:list_", "Implementations and cases."),
-    "run": ("bnconform.conformance.commands:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
-    "merge": ("bnconform.conformance.merge:command", "The journals of all shards of a run, put together to one report."),
-    "certify": ("bnconform.conformance.certify:certify", "Prove the golden vectors again."),
-    "mutants": ("bnconform.conformance.mutants.cli:mutants", "Wrong implementations, and which cases kill them."),
-    "explain": ("bnconform.conformance.commands:explain", "A case: input, expected, clause, allowance, how to reproduce."),
-    "identify": ("bnconform.conformance.identify.cli:identify", "Semantics of an implementation, inferred from probes alone."),
+    "list": ("bnconform.conformance.run.command:list_", "Implementations and cases."),
+    "run": ("bnconform.conformance.run.command:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
+    "merge": (
+        "bnconform.conformance.run.merge:command",
+        "The journals of all shards of a run, put together to one report.",
+    ),
+    "certify": ("bnconform.conformance.golden.certify:certify", "Prove the golden vectors again."),
+    "mutants": ("bnconform.conformance.mistakes.cli:mutants", "Wrong implementations, and which cases kill them."),
+    "explain": (
+        "bnconform.conformance.run.command:explain",
+        "A case: input, expected, clause, allowance, how to reproduce.",
+    ),
+    "identify": (
+        "bnconform.conformance.identify.cli:identify",
+        "Semantics of an implementation, inferred from probes alone.",
+    ),
     "export": ("bnconform.conformance.ports.cli:export", "Cases as files, for ports without Python."),
     "judge": ("bnconform.conformance.ports.cli:judge", "Judge the outputs that a port wrote into such files."),
-    "accuracy": ("bnconform.conformance.accuracy.cli:accuracy", "Allowances held against right variants and mistakes: tables and figures."),
-    "findings": ("bnconform.conformance.findings.cli:findings", "Defects of framework releases, and which of them are still there."),
+    "accuracy": (
+        "bnconform.conformance.accuracy.cli:accuracy",
+        "Allowances held against right variants and mistakes: tables and figures.",
+    ),
+    "findings": (
+        "bnconform.conformance.findings.cli:findings",
+        "Defects of framework releases, and which of them are still there.",
+    ),
     "bench": ("bnconform.conformance.bench.cli:bench", "Time and memory of reference and implementations, as ratios."),
-    "claims": ("bnconform.conformance.claims.cli:claims", "Textbook claims about batch normalization, measured, with figures."),
+    "claims": (
+        "bnconform.conformance.claims.cli:claims",
+        "Textbook claims about batch normalization, measured, with figures.",
+    ),
 }
 
 

@@ -1,7 +1,7 @@
 """pytest --bn-backend NAME: one test a case, in a porter's own repository.
 
-NAME is anything that `bnconform run` takes. `--bn-quick`, `--bn-case PATTERN`, `--bn-device` and `--bn-known FILE` do what the
-command's options do.
+NAME is anything that `bnconform run` takes. `--bn-quick`, `--bn-case PATTERN`, `--bn-device` and `--bn-known FILE` do
+what the command's options do.
 """
 
 import pytest
@@ -9,7 +9,9 @@ import pytest
 
 def pytest_addoption(parser):
     group = parser.getgroup("bnconform", "conformance of a batch normalization backend")
-    group.addoption("--bn-backend", metavar="NAME", help="judge this implementation: a built-in name or package.module:Class")
+    group.addoption(
+        "--bn-backend", metavar="NAME", help="judge this implementation: a built-in name or package.module:Class"
+    )
     group.addoption("--bn-quick", action="store_true", help="only the quick cases")
     group.addoption("--bn-case", action="append", default=[], metavar="PATTERN", help="only cases that match")
     group.addoption("--bn-device", default="cpu", choices=["cpu", "gpu"])
@@ -20,20 +22,20 @@ def pytest_collection_modifyitems(session, config, items):
     name = config.getoption("--bn-backend")
     if not name:
         return
-    from .run import Desk, Options, UsageError, known_for, select
+    from .run.schedule import Options, Supervisor, UsageError, known_for, select
 
     options = Options(device=config.getoption("--bn-device"), known=tuple(config.getoption("--bn-known")))
     try:
         cases = select(options.golden, tuple(config.getoption("--bn-case")), config.getoption("--bn-quick"))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    desk = Desk(name, options)
-    hello = desk.open()
-    config.add_cleanup(desk.close)
+    supervisor = Supervisor(name, options)
+    hello = supervisor.open()
+    config.add_cleanup(supervisor.close)
     if hello.problem:
         raise pytest.UsageError(f"{name}: {hello.text}")
     parent = BackendNode.from_parent(session, name=f"bnconform[{name}]", nodeid=f"bnconform[{name}]")
-    parent.desk, parent.known = desk, known_for(name, options)
+    parent.supervisor, parent.known = supervisor, known_for(name, options)
     items.extend(CaseItem.from_parent(parent, name=case.id, case=case) for case in cases)
 
 
@@ -53,9 +55,9 @@ class CaseItem(pytest.Item):
 
     def runtest(self):
         from .records import FAILED
-        from .run import judge_case
+        from .run.schedule import judge_case
 
-        verdicts, _ = judge_case(self.parent.desk, self.case, self.parent.known)
+        verdicts, _ = judge_case(self.parent.supervisor, self.case, self.parent.known)
         bad = [v for v in verdicts if v.status in FAILED]
         if bad:
             raise CaseFailed(bad)
@@ -70,7 +72,7 @@ class CaseItem(pytest.Item):
             return super().repr_failure(excinfo, style)
         lines = [f"{self.case.id}: {self.case.says} [{', '.join(self.case.clauses)}]"]
         lines += [f"  {v.output} {v.status}: {v.kind}: {v.message}" for v in excinfo.value.verdicts]
-        return "\n".join([*lines, f"  bnconform run {self.parent.desk.name} -k {self.case.id}"])
+        return "\n".join([*lines, f"  bnconform run {self.parent.supervisor.name} -k {self.case.id}"])
 
     def reportinfo(self):
         return self.path, None, f"{self.parent.name} {self.case.id}"

@@ -3,8 +3,9 @@
 Each is small and frozen, and can be written down as JSON (arrays apart) and read back.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -95,8 +96,8 @@ class Failure:
 class Observation:
     """What an implementation gave for a case: arrays by output name, inputs it changed, how it failed.
 
-    seconds: spent in the backend; compiling: of these, what it says it spent compiling. differing: outputs whose bits were
-    others when the same was asked again; None if it was asked once.
+    seconds: spent in the backend; compiling: of these, what it says it spent compiling. differing: outputs whose bits
+    were others when the same was asked again; None if it was asked once.
     """
 
     case: str
@@ -143,7 +144,12 @@ class Verdict:
     def from_json(cls, data: dict) -> "Verdict":
         """Inverse of `to_json`."""
         convert = dict.fromkeys(("score", "bias_score", "strict_score", "error"), float) | {"worst_index": tuple}
-        return cls(**{key: convert[key](value) if key in convert and value is not None else value for key, value in data.items()})
+        return cls(
+            **{
+                key: convert[key](value) if key in convert and value is not None else value
+                for key, value in data.items()
+            }
+        )
 
 
 def _number(value):

@@ -6,12 +6,12 @@ SPEC.md beside this file has the numbered clauses that the code and the cases ci
 from .backward import Gradients, inference_backward, train_backward
 from .derivatives import SecondOrder, jvp, second_order
 from .errors import DomainError
-from .folding import affine_form, fold
+from .extensions.folding import affine_form, fold
+from .extensions.renorm import RenormForward, renorm_backward, renorm_forward
+from .extensions.synchronized import merge_moments
 from .forward import TrainForward, batch_statistics, inference_forward, train_forward
 from .layout import Layout
-from .renorm import RenormForward, renorm_backward, renorm_forward
 from .running import RunningState, population_statistics
-from .synchronized import merge_moments
 
 __version__ = "0.1.0"
 

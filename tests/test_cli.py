@@ -4,8 +4,9 @@ import json
 import xml.etree.ElementTree as xml
 
 import pytest
-from bnconform.conformance.cli import main
 from click.testing import CliRunner
+
+from bnconform.conformance.cli import main
 
 
 @pytest.fixture
@@ -20,7 +21,10 @@ def cli(tmp_path, monkeypatch):
         (("run", "nope"), "no implementation 'nope'; there are numpy"),
         (("run", "no_such_module:Thing"), "no module named 'no_such_module'"),
         (("run", "numpy", "-k", "zebra"), "no case matches zebra: a run of zero cases proves nothing"),
-        (("run", "numpy", "--json", "missing/report.json"), "cannot write missing/report.json: its folder does not exist"),
+        (
+            ("run", "numpy", "--json", "missing/report.json"),
+            "cannot write missing/report.json: its folder does not exist",
+        ),
         (("run", "numpy", "--html", "."), "cannot write .: it is a folder"),
         (("run", "numpy", "--known", "absent.json"), "cannot read known differences from absent.json"),
         (("explain", "shapes/tow"), "no case 'shapes/tow'; see `bnconform list`"),
@@ -34,7 +38,9 @@ def test_wrong_use_is_one_clear_line(cli, arguments, line):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [("run", "--device", "tpu"), ("run", "--jobs", "0"), ("nonsense",), ("run", "--timeout", "0")])
+@pytest.mark.parametrize(
+    "arguments", [("run", "--device", "tpu"), ("run", "--jobs", "0"), ("nonsense",), ("run", "--timeout", "0")]
+)
 def test_wrong_options_exit_two(cli, arguments):
     assert cli(*arguments).exit_code == 2
 

@@ -4,16 +4,23 @@ import doctest
 import importlib
 import pkgutil
 
+import numpy as np
+import pytest
+
 import bnconform
 import bnconform.backends
 import bnconform.conformance
 import bnconform.conformance.cases
-import bnconform.conformance.mutants
+import bnconform.conformance.mistakes
 import bnconform.oracle
-import numpy as np
-import pytest
 
-PACKAGES = (bnconform, bnconform.oracle, bnconform.conformance, bnconform.conformance.cases, bnconform.conformance.mutants)
+PACKAGES = (
+    bnconform,
+    bnconform.oracle,
+    bnconform.conformance,
+    bnconform.conformance.cases,
+    bnconform.conformance.mistakes,
+)
 MODULES = [
     f"{package.__name__}.{module.name}"
     for package in PACKAGES

@@ -8,8 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from bnconform.conformance.explain import clauses
-from bnconform.conformance.golden import Golden
+
+from bnconform.conformance.golden.store import Golden
+from bnconform.conformance.report.explain import clauses
 
 ROOT = Path(__file__).parent.parent
 FRAMEWORKS = ("torch", "tensorflow", "jax", "flax", "keras", "scipy", "matplotlib", "click", "rich")

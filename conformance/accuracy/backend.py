@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 from bnconform.backends.contract import WIDENED, Conventions
 from bnconform.dtypes import dtype
 from bnconform.layout import Layout
@@ -19,7 +20,9 @@ class _Columns:
 
     def flat(self, values):
         moved = np.moveaxis(values, self.layout.channel_axes, range(-len(self.layout.channel_axes), 0))
-        return np.ascontiguousarray(moved.reshape(self.layout.m, int(np.prod(self.layout.param_shape))).astype(self.compute))
+        return np.ascontiguousarray(
+            moved.reshape(self.layout.m, int(np.prod(self.layout.param_shape))).astype(self.compute)
+        )
 
     def back(self, columns, kind):
         axes, shape = self.layout.channel_axes, self.layout.shape
@@ -54,7 +57,9 @@ class VariantLayer:
         self.has = {"dgamma": gamma is not None, "dbeta": beta is not None}
         self.compute = np.dtype(WIDENED[config.x_dtype])
         self.types = [dtype(name) for name in (config.x_dtype, config.param_dtype, config.state_dtype)]
-        flat = lambda value, fill: np.ravel(np.full(config.channels, fill) if value is None else value).astype(self.compute)
+        flat = lambda value, fill: np.ravel(np.full(config.channels, fill) if value is None else value).astype(
+            self.compute
+        )
         self.gamma, self.beta = flat(gamma, 1.0), flat(beta, 0.0)
         self.mean, self.var = flat(running_mean, 0.0), flat(running_var, 1.0)
         self.eps = self.compute.type(config.eps)
@@ -63,7 +68,9 @@ class VariantLayer:
         columns = _Columns(Layout(x.shape, self.config.channel_axes), self.compute)
         if columns.layout.m == 0:
             zero, none, x = np.zeros_like(self.gamma), np.full_like(self.gamma, np.nan), columns.flat(x)
-            return self._named(columns, {"y": x, "dx": x, "dgamma": zero, "dbeta": zero, "batch_mean": none, "batch_var": none})
+            return self._named(
+                columns, {"y": x, "dx": x, "dgamma": zero, "dbeta": zero, "batch_mean": none, "batch_var": none}
+            )
         x = columns.flat(x)
         grad = np.zeros_like(x) if dy is None else columns.flat(dy)
         out = self.kernel.train(x, grad, self.gamma, self.beta, self.eps)
@@ -78,7 +85,11 @@ class VariantLayer:
             if dy is not None:
                 grad, r = columns.flat(dy), self.kernel.rsqrt(self.var, self.eps)
                 total = self.kernel.total
-                out |= {"dx": grad * (self.gamma * r), "dgamma": total(grad * ((x - self.mean) * r)), "dbeta": total(grad)}
+                out |= {
+                    "dx": grad * (self.gamma * r),
+                    "dgamma": total(grad * ((x - self.mean) * r)),
+                    "dbeta": total(grad),
+                }
         return self._named(columns, out)
 
     def state(self):

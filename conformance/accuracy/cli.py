@@ -14,14 +14,17 @@ LEAST_MISTAKE = 10.0
 
 
 @click.command()
-@click.option("--problems", default=100_000, show_default=True, help="Random problems in float32; a tenth as many in float64.")
+@click.option(
+    "--problems", default=100_000, show_default=True, help="Random problems in float32; a tenth as many in float64."
+)
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same problems.")
 @click.option("--quick", is_flag=True, help="2,000 problems of at most 256 values a channel.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write tables.md and the figures there.")
 def accuracy(problems, seed, quick, out):
     """Are the allowances fair to right implementations, and tight enough for wrong ones?
 
-    Exit status 1 if a right variant exceeds 1, if the median worst score of one is below 0.02, or a mistake stays below 10.
+    Exit status 1 if a right variant exceeds 1, if the median worst score of one is below 0.02, or a mistake stays
+    below 10.
     """
     problems, longest = (min(problems, 2_000), 256) if quick else (problems, 65536)
     parts, lost = [], []
@@ -37,7 +40,11 @@ def accuracy(problems, seed, quick, out):
             figures.histogram(scores, out / "scores.png")
     mistakes = tight.measure(seed, 20 if quick else 200)
     parts.append(f"## Mistakes\n\n{tables.tight(mistakes)}")
-    lost += [f"{name}: a case scores {row['smallest']:.3g} only" for name, row in mistakes.items() if row["smallest"] < LEAST_MISTAKE]
+    lost += [
+        f"{name}: a case scores {row['smallest']:.3g} only"
+        for name, row in mistakes.items()
+        if row["smallest"] < LEAST_MISTAKE
+    ]
     text = "# The study's tables\n\n" + "\n\n".join(parts) + "\n"
     click.echo(text)
     if out:

@@ -1,7 +1,7 @@
 """The definition in `np.longdouble`, for columns of problems: what the study holds every variant to.
 
-Written from the formulas of SPEC.md alone, and independent of the reference and of the oracle. 64 bits of precision leave 11 more
-than float64 and 40 more than float32.
+Written from the formulas of SPEC.md alone, and independent of the reference and of the oracle. 64 bits of precision
+leave 11 more than float64 and 40 more than float32.
 """
 
 import numpy as np

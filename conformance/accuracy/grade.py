@@ -1,7 +1,7 @@
 """How accurate each implementation is, by output and conditioning, and what its variance must be: from verdicts alone.
 
-    grades = grade(verdicts)                      # Verdict records, or the dicts of a report's `results`
-    svg = figure(verdicts, "keras-torch", ...)    # inline SVG (needs matplotlib)
+grades = grade(verdicts)                      # Verdict records, or the dicts of a report's `results`
+svg = figure(verdicts, "keras-torch", ...)    # inline SVG (needs matplotlib)
 """
 
 import io
@@ -10,10 +10,11 @@ from collections import defaultdict
 from functools import lru_cache
 
 import numpy as np
+
 from bnconform.backends.contract import Conventions
 
-from ..allow import allowances
-from ..golden import Golden
+from ..golden.store import Golden
+from ..judge.allowances import allowances
 
 DECADE = re.compile(r"^conditioning/ratio-1e(\d)-")
 DRAWN = ("y", "dx", "running_var")
@@ -41,9 +42,9 @@ def _measured(verdicts):
 def grade(verdicts) -> dict:
     """Implementation -> {"variance": ..., "outputs": {output: {decade: {"worst", "median", "count"}}}}.
 
-    Scores are strict: against a two-pass variance and pairwise sums, whatever the implementation declares. decade: exponent of
-    mean / standard deviation. variance: "two-pass", "one-pass", "between" (sequential sums or merged moments), or "unknown"
-    where no variance was measured.
+    Scores are strict: against a two-pass variance and pairwise sums, whatever the implementation declares. decade:
+    exponent of mean / standard deviation. variance: "two-pass", "one-pass", "between" (sequential sums or merged
+    moments), or "unknown" where no variance was measured.
     """
     scores = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for name, output, decade, score, _ in _measured(verdicts):
@@ -65,7 +66,12 @@ def grade(verdicts) -> dict:
 
 def _variance(outputs) -> str:
     """What the variance must be, from the scores of batch_var or running_var."""
-    seen = [score for name in ("batch_var", "running_var") for decade in (2, 3, 4) for score in outputs.get(name, {}).get(decade, ())]
+    seen = [
+        score
+        for name in ("batch_var", "running_var")
+        for decade in (2, 3, 4)
+        for score in outputs.get(name, {}).get(decade, ())
+    ]
     if not seen:
         return "unknown"
     worst = max(seen)

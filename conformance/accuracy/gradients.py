@@ -1,5 +1,6 @@
 """Derivatives as textbooks and libraries compute them; arrays as in `kernels`, total: a sum over axis 0."""
 
+
 def explicit(x, dy, mean, r, gamma, total):
     """The formula: gamma r (dy - mean(dy) - x_hat mean(dy x_hat))."""
     x_hat = (x - mean) * r

@@ -3,8 +3,8 @@
 Arrays are (m, problems): every column is a channel of its own. Nothing here knows the reference or its bounds.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 
@@ -123,8 +123,8 @@ def stepped(old, new, decay):
 class Variant:
     """One way to compute batch normalization, and the class it is declared as.
 
-    variance, reduction: as in `Conventions`. total, moments, inverse, form, backward, blend: the parts. eps_type: type that eps
-    is rounded to; stored: type that the statistics are rounded to. Only mistakes set the last two.
+    variance, reduction: as in `Conventions`. total, moments, inverse, form, backward, blend: the parts. eps_type: type
+    that eps is rounded to; stored: type that the statistics are rounded to. Only mistakes set the last two.
     """
 
     name: str
@@ -191,16 +191,26 @@ FAIR = (
     Variant("direct, tree sums"),
     Variant("direct, shuffled order", order="shuffled", blend=stepped),
     Variant("scaled, blocks of sqrt(m)", sums.blocked, form=scaled, backward=differentiated),
-    Variant("scaled, NumPy's sums", sums.numpy_sum, form=scaled, backward=projected, forward_mode=chained, blend=stepped),
+    Variant(
+        "scaled, NumPy's sums", sums.numpy_sum, form=scaled, backward=projected, forward_mode=chained, blend=stepped
+    ),
     Variant("folded a x + b, tree sums", form=folded, backward=differentiated_folded, forward_mode=chained),
     Variant("folded with FMA, blocks", sums.blocked, form=fused, backward=projected),
     Variant("folded, wider accumulators", sums.wide, form=folded, backward=differentiated_folded, forward_mode=chained),
     Variant("corrected two-pass, tree sums", moments=corrected, backward=projected, variance="welford"),
     Variant("direct, one term after the other", sums.sequential, reduction="sequential"),
-    Variant("folded, from the last term", sums.backwards, form=folded, backward=differentiated_folded, reduction="sequential"),
+    Variant(
+        "folded, from the last term",
+        sums.backwards,
+        form=folded,
+        backward=differentiated_folded,
+        reduction="sequential",
+    ),
     Variant("Welford", sums.sequential, welford, scaled, projected, variance="welford", reduction="sequential"),
     Variant("merged halves", moments=merged, form=scaled, backward=projected, variance="welford"),
-    Variant("one-pass, tree sums", moments=one_pass, form=folded, backward=differentiated_one_pass, variance="one-pass"),
+    Variant(
+        "one-pass, tree sums", moments=one_pass, form=folded, backward=differentiated_one_pass, variance="one-pass"
+    ),
     Variant("one-pass, one after the other", sums.sequential, one_pass, variance="one-pass", reduction="sequential"),
 )
 

@@ -41,7 +41,9 @@ SHAPES = {
     "heavy tail": lambda rng, size: rng.standard_normal(size) ** 3 / 4,
     "two values": lambda rng, size: rng.choice([-1.0, 1.0], size),
     "skewed": lambda rng, size: rng.exponential(1.0, size) - 1,
-    "outlier": lambda rng, size: np.where(np.arange(size[0])[:, None] == size[0] // 2, np.sqrt(size[0]), 0.01 * rng.standard_normal(size)),
+    "outlier": lambda rng, size: np.where(
+        np.arange(size[0])[:, None] == size[0] // 2, np.sqrt(size[0]), 0.01 * rng.standard_normal(size)
+    ),
     "coarse": lambda rng, size: np.round(rng.standard_normal(size) * 4) / 4,
     "sorted": lambda rng, size: np.sort(rng.standard_normal(size), axis=0),
     "constant": lambda rng, size: np.zeros(size),
@@ -66,8 +68,8 @@ def _power(rng, low, high, count):
 def draw(rng: np.random.Generator, m: int, count: int, dtype: str = "float32") -> Batch:
     """`count` problems of m values each.
 
-    |mean| / std 0.1 to 1e7; scale 1e-3 to 1e3, for one problem in ten 1e-15 to 1e8; eps 1e-10 to 1 in units of 1, for every
-    second problem in units of the variance.
+    |mean| / std 0.1 to 1e7; scale 1e-3 to 1e3, for one problem in ten 1e-15 to 1e8; eps 1e-10 to 1 in units of 1, for
+    every second problem in units of the variance.
     """
     kind = np.dtype(dtype)
     z = SHAPES[rng.choice(list(SHAPES))](rng, (m, count))

@@ -4,11 +4,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
-from bnconform.bounds import Allowance, Numerics, StateAllowance, batch_allowance
-from bnconform.layout import Layout
-from bnconform.step_bounds import step_allowances
 
-from ..aggregate import aggregate
+from bnconform.allowance import Allowance, Numerics, StateAllowance, batch_allowance
+from bnconform.allowance.step import step_allowances
+from bnconform.layout import Layout
+
+from ..judge.aggregate import aggregate
 from . import exact
 from .kernels import Variant
 from .problems import Batch
@@ -57,7 +58,8 @@ def computed(batch: Batch, variant: Variant) -> dict[str, np.ndarray]:
 
 @dataclass
 class Scores:
-    """Worst score of every problem by (variant, output), each with the problem's mean / std; scores of the sums by batch."""
+    """Worst score of every problem by (variant, output), each with the problem's mean / std; scores of the sums by
+    batch."""
 
     ratios: list = field(default_factory=list)
     worst: dict = field(default_factory=lambda: defaultdict(list))
@@ -81,7 +83,8 @@ def score(error, allowed) -> np.ndarray:
 
 
 def gather(batches, variants, sums_of=("y", "dx"), sums_every=4) -> Scores:
-    """Judge `variants` on `batches`. sums_of: outputs whose errors are also judged together, in every `sums_every`-th batch."""
+    """Judge `variants` on `batches`. sums_of: outputs whose errors are also judged together, in every `sums_every`-th
+    batch."""
     found = Scores()
     for index, batch in enumerate(batches):
         wanted = exact.values(batch)

@@ -36,23 +36,38 @@ def _table(header, rows) -> str:
 def fair(found: dict, scores: Scores, words: str) -> str:
     """Worst and median scores of right variants."""
     rows = [
-        [name, row["class"], _number(row["worst"]), _number(row["median"]), f"{row['unbounded']:.0%}", _number(row["sums"])]
+        [
+            name,
+            row["class"],
+            _number(row["worst"]),
+            _number(row["median"]),
+            f"{row['unbounded']:.0%}",
+            _number(row["sums"]),
+        ]
         for name, row in found.items()
     ]
     top = _table(["variant", "class", "worst score", "median worst score", "no bound", "sums"], rows)
-    by_output = [[name, *(f"{_number(worst)} / {_number(median)}" for worst, median in row["outputs"].values())] for name, row in found.items()]
+    by_output = [
+        [name, *(f"{_number(worst)} / {_number(median)}" for worst, median in row["outputs"].values())]
+        for name, row in found.items()
+    ]
     return (
-        f"{scores.problems:,} problems, {words}. The worst score of a problem is the largest over all outputs; \"no bound\" is the share of "
-        "problems about which the allowance says nothing (a one-pass variance that may vanish); \"sums\" is the largest score of the sum of "
-        f"errors or of their squares.\n\n{top}\n\nBy output, worst / median:\n\n" + _table(["variant", *OUTPUTS], by_output)
+        f'{scores.problems:,} problems, {words}. The worst score of a problem is the largest over all outputs; "no bound" is the share of '
+        'problems about which the allowance says nothing (a one-pass variance that may vanish); "sums" is the largest score of the sum of '
+        f"errors or of their squares.\n\n{top}\n\nBy output, worst / median:\n\n"
+        + _table(["variant", *OUTPUTS], by_output)
     )
 
 
 def tight(found: dict) -> str:
     """Scores of mistakes on the cases that name them."""
-    words = {name: f"m = {', '.join(map(str, m))}; mean/std {low:g} to {high:g}" for name, (m, low, high) in NAMED.items()}
+    words = {
+        name: f"m = {', '.join(map(str, m))}; mean/std {low:g} to {high:g}" for name, (m, low, high) in NAMED.items()
+    }
     rows = [
         [name, words[name], str(row["cases"]), _number(row["smallest"]), _number(row["median"]), _number(row["right"])]
         for name, row in found.items()
     ]
-    return _table(["mistake", "cases that name it", "number", "smallest score", "median", "worst right variant there"], rows)
+    return _table(
+        ["mistake", "cases that name it", "number", "smallest score", "median", "worst right variant there"], rows
+    )

@@ -21,7 +21,8 @@ NAMED = {
 
 
 def cases(name: str, seed: int, count: int):
-    """Batches of `count` cases of CHANNELS channels each that name the mistake: bell-shaped x, eps beside the variance."""
+    """Batches of `count` cases of CHANNELS channels each that name the mistake: bell-shaped x, eps beside the
+    variance."""
     rng = np.random.default_rng([seed, sorted(NAMED).index(name)])
     counts, low, high = NAMED[name]
     for m in counts:
@@ -35,19 +36,32 @@ def _settled(rng, batch: Batch, low, high) -> Batch:
     eps = scale**2 * 10.0 ** rng.uniform(-0.5, 0.5, size)
     z = rng.standard_normal(batch.x.shape)
     kind = batch.x.dtype
-    new = {"x": scale * (z + ratio), "running_mean": scale * ratio, "running_var": scale**2, "dy": z**3 + rng.standard_normal(z.shape)}
-    return replace(batch, ratio=ratio, eps=eps.astype(kind).astype(np.float64), **{k: v.astype(kind) for k, v in new.items()})
+    new = {
+        "x": scale * (z + ratio),
+        "running_mean": scale * ratio,
+        "running_var": scale**2,
+        "dy": z**3 + rng.standard_normal(z.shape),
+    }
+    return replace(
+        batch, ratio=ratio, eps=eps.astype(kind).astype(np.float64), **{k: v.astype(kind) for k, v in new.items()}
+    )
 
 
 def measure(seed: int, count: int) -> dict[str, dict]:
-    """Mistake -> smallest and median score of its cases, the smallest share above 10, and the largest score of right variants."""
+    """Mistake -> smallest and median score of its cases, the smallest share above 10, and the largest score of right
+    variants."""
     fair = tuple(variant for variant in FAIR if variant.moments.__name__ not in ("welford", "merged"))
     found = {}
     for name in NAMED:
         scores = gather(cases(name, seed, count), (MISTAKES[name], *fair), sums_of=())
         by_case = _worst(scores, name).reshape(-1, CHANNELS).max(axis=1)
         right = max(np.nanmax(_worst(scores, variant.name)) for variant in fair)
-        found[name] = {"cases": len(by_case), "smallest": float(np.min(by_case)), "median": float(np.median(by_case)), "right": float(right)}
+        found[name] = {
+            "cases": len(by_case),
+            "smallest": float(np.min(by_case)),
+            "median": float(np.median(by_case)),
+            "right": float(right),
+        }
     return found
 
 

@@ -18,15 +18,29 @@ SCHEMA = "bnconform.bench/1"
 
 @click.command("bench", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--implementations", help="Names, separated by commas. [default: all that are installed]")
-@click.option("--shapes", default="default", show_default=True, help=f"Sets ({', '.join(SETS)}) or sizes: 32x64x56x56[:last[:bfloat16]].")
+@click.option(
+    "--shapes",
+    default="default",
+    show_default=True,
+    help=f"Sets ({', '.join(SETS)}) or sizes: 32x64x56x56[:last[:bfloat16]].",
+)
 @click.option("--repeats", default=7, show_default=True, type=click.IntRange(1), help="Rounds; the median counts.")
 @click.option("--quick", is_flag=True, help="Three shapes, three rounds.")
 @click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
 @click.option("--threads", default=os.cpu_count(), show_default="all cores", type=click.IntRange(1))
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the whole report here.")
-@click.option("--plot", "plot_path", type=click.Path(dir_okay=False, path_type=Path), help="Draw it here (.png, .svg; needs matplotlib).")
 @click.option(
-    "--page", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the tables into this page, between its marks."
+    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the whole report here."
+)
+@click.option(
+    "--plot",
+    "plot_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw it here (.png, .svg; needs matplotlib).",
+)
+@click.option(
+    "--page",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Put the tables into this page, between its marks.",
 )
 def bench(implementations, shapes, repeats, quick, device, threads, json_path, plot_path, page):
     """Time and memory of the reference and every installed implementation.

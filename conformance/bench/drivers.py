@@ -1,14 +1,15 @@
 """One small class an implementation: a layer on tensors that stay where they are, and the four operations on them.
 
-`forward` is a training step without gradients, `step` one with dx, dgamma and dbeta, `backward` the second half of a step
-alone, `inference` uses the running statistics. Nothing is converted inside what is timed, and nothing is returned before
-the device has finished.
+`forward` is a training step without gradients, `step` one with dx, dgamma and dbeta, `backward` the second half of a
+step alone, `inference` uses the running statistics. Nothing is converted inside what is timed, and nothing is returned
+before the device has finished.
 """
 
 from functools import partial
 from time import perf_counter
 
 import numpy as np
+
 from bnconform.backends.errors import NoGpu
 from bnconform.backends.registry import entry
 from bnconform.dtypes import dtype
@@ -40,7 +41,9 @@ class Driver:
         self.build()
 
     def _set(self, rng):
-        x, dy = (rng.standard_normal(self.problem.memory_shape, np.float32).astype(dtype(self.problem.dtype)) for _ in "xy")
+        x, dy = (
+            rng.standard_normal(self.problem.memory_shape, np.float32).astype(dtype(self.problem.dtype)) for _ in "xy"
+        )
         return self.place(x), self.place(dy)
 
     def place(self, array):
@@ -148,7 +151,9 @@ class Adapter(Driver):
 
         problem = self.problem
         width = "float64" if problem.dtype == "float64" else "float32"
-        config = Config(problem.memory_shape, (problem.channel_axis,), EPS, DECAY, problem.dtype, width, width, self.device)
+        config = Config(
+            problem.memory_shape, (problem.channel_axis,), EPS, DECAY, problem.dtype, width, width, self.device
+        )
         rows = (self.gamma, self.beta, np.zeros(problem.channels), np.ones(problem.channels))
         self.layer = self.backend(config, *(row.astype(width) for row in rows))
 
@@ -176,7 +181,12 @@ def driver(name, device, threads) -> Driver:
     found.load()
     from . import frameworks  # after the environment that the implementation needs has been set
 
-    classes = {"torch_": frameworks.Torch, "keras_": frameworks.keras_driver, "flax_linen": frameworks.Jax, "flax_nnx": frameworks.Jax}
+    classes = {
+        "torch_": frameworks.Torch,
+        "keras_": frameworks.keras_driver,
+        "flax_linen": frameworks.Jax,
+        "flax_nnx": frameworks.Jax,
+    }
     if name == "torch-functional":
         return frameworks.TorchFunctional(found.target, device, threads)
     cls = classes.get(found.target.split(":")[0].removeprefix("bnconform.backends."))

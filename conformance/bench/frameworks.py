@@ -12,6 +12,7 @@ class Torch(Driver):
 
     def __init__(self, target, device, threads):
         import torch
+
         from bnconform.backends.torch_ import LAYERS
         from bnconform.backends.torch_arrays import place
 
@@ -91,7 +92,8 @@ class TorchFunctional(Torch):
 
 
 def _differentiated(jax, function):
-    """Of function(state, parameters, x) -> (y, new state), compiled: a step with gradients, its first half and its second.
+    """Of function(state, parameters, x) -> (y, new state), compiled: a step with gradients, its first half and its
+    second.
 
     What goes from one half to the other is what JAX keeps for the pull-back.
     """
@@ -115,6 +117,7 @@ class Jax(Driver):
 
     def __init__(self, target, device, threads):
         import jax
+
         from bnconform.backends import jax_
         from bnconform.backends.registry import resolve
 
@@ -135,7 +138,9 @@ class Jax(Driver):
         axes = (self.problem.channel_axis,)
         apply = {mode: self.pure(self.backend, axes, mode) for mode in (True, False)}
         run = lambda mode, p, s, x: apply[mode]({"epsilon": EPS, "momentum": DECAY}, p, s, x, None)
-        self._forward, self._inference = (self.jax.jit(lambda p, s, x, mode=mode: run(mode, p, s, x)) for mode in (True, False))
+        self._forward, self._inference = (
+            self.jax.jit(lambda p, s, x, mode=mode: run(mode, p, s, x)) for mode in (True, False)
+        )
 
         self._step, self._keep, self._backward = _differentiated(self.jax, lambda s, p, x: run(True, p, s, x))
 
@@ -167,6 +172,7 @@ class Keras(Driver):
 
     def __init__(self, target, device, threads):
         import keras
+
         from bnconform.backends import keras_
 
         self.keras, self.engine, self.backend = keras, keras_.engine, keras_.KerasLayer

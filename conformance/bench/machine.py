@@ -9,7 +9,8 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from bnconform.native import FUNCTIONS
+
+from bnconform.engine.c_tile import FUNCTIONS
 
 COPIED = 1 << 28  # bytes of the array that is copied: beyond most caches
 PACKAGES = ("numpy", "torch", "keras", "tensorflow-cpu", "tensorflow", "jax", "flax", "bnconform")

@@ -126,7 +126,9 @@ def _operation(ready, problem, operation, repeats, bandwidth):
             turns[name].append(median(ready[name].ask("time", operation=operation, calls=calls[name])["seconds"]))
     for name, seconds in turns.items():
         memory = ready[name].ask("memory", operation=operation)["bytes"]
-        rows.append({"implementation": name, "seconds": median(seconds), "turns": seconds, "peak_bytes": memory} | common)
+        rows.append(
+            {"implementation": name, "seconds": median(seconds), "turns": seconds, "peak_bytes": memory} | common
+        )
     return rows
 
 
@@ -138,7 +140,9 @@ def complete(rows, bytes_per_second):
     for row in rows:
         if "seconds" not in row:
             continue
-        others = [r for r in rows if r.get("seconds") and (r["problem"], r["operation"]) == (row["problem"], row["operation"])]
+        others = [
+            r for r in rows if r.get("seconds") and (r["problem"], r["operation"]) == (row["problem"], row["operation"])
+        ]
         row["to_fastest"] = row["seconds"] / min(r["seconds"] for r in others)
         torch = next((r for r in others if r["implementation"] == "torch"), None)
         row["to_torch"] = torch and median(a / b for a, b in zip(row["turns"], torch["turns"]))

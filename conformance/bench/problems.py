@@ -20,7 +20,8 @@ RESNET50 |= {"conv4": (256, 14), "conv4x": (1024, 14), "conv5": (512, 7), "conv5
 
 @dataclass(frozen=True)
 class Problem:
-    """shape: of x with the channels on axis 1. layout: "first", or "last" where the channels are innermost in memory."""
+    """shape: of x with the channels on axis 1. layout: "first", or "last" where the channels are innermost in
+    memory."""
 
     name: str
     shape: tuple[int, ...]
@@ -70,7 +71,15 @@ SETS = {
     "layouts": LAST,
     "dtypes": TYPES,
 }
-SETS["default"] = [*resnet50(8, ("conv1", "conv3", "conv4")), *resnet50(32, ("conv2", "conv5x")), *DENSE, *LONG, *VIDEO, *LAST, *TYPES]
+SETS["default"] = [
+    *resnet50(8, ("conv1", "conv3", "conv4")),
+    *resnet50(32, ("conv2", "conv5x")),
+    *DENSE,
+    *LONG,
+    *VIDEO,
+    *LAST,
+    *TYPES,
+]
 
 
 GIVEN = re.compile(rf"(\d+(?:x\d+)+)(?::(first|last)(?::({'|'.join(BYTES)}))?)?")

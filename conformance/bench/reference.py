@@ -3,8 +3,8 @@
     python -m bnconform.conformance.bench.reference [--threads N] [--rounds N] [--numpy]
 
 PyTorch computes in float32 with autograd, the engine in float64 from float32 to float32. Ratios are medians of the
-rounds' ratios, of the clock's seconds; on one thread of processor seconds, which do not depend on what else runs. The last
-column is a copy of x from memory to memory, which no inference can undercut by much.
+rounds' ratios, of the clock's seconds; on one thread of processor seconds, which do not depend on what else runs. The
+last column is a copy of x from memory to memory, which no inference can undercut by much.
 """
 
 import os
@@ -16,7 +16,8 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from bnconform.native import FUNCTIONS
+
+from bnconform.engine.c_tile import FUNCTIONS
 
 from .drivers import Engine, FusedEngine
 from .frameworks import Torch
@@ -76,7 +77,9 @@ def main(threads, rounds, numpy):
     """The engine's time over that of PyTorch's layer."""
     if numpy:
         FUNCTIONS.clear()
-    table = Table("float32", *COLUMNS, "copy of x", box=box.SIMPLE_HEAD, title="ratio (ms of the engine / ms of PyTorch)")
+    table = Table(
+        "float32", *COLUMNS, "copy of x", box=box.SIMPLE_HEAD, title="ratio (ms of the engine / ms of PyTorch)"
+    )
     load = os.getloadavg()[0]
     for name, problem in PROBLEMS.items():
         found, copy = compared(problem, threads, rounds)
@@ -85,7 +88,10 @@ def main(threads, rounds, numpy):
     console = Console(width=160)
     console.print(table)
     by = "kernels.c" if FUNCTIONS else "NumPy"
-    console.print(f"{by}, {threads} threads, {rounds} rounds; load average before {load:.1f}, after {os.getloadavg()[0]:.1f}", highlight=False)
+    console.print(
+        f"{by}, {threads} threads, {rounds} rounds; load average before {load:.1f}, after {os.getloadavg()[0]:.1f}",
+        highlight=False,
+    )
 
 
 if __name__ == "__main__":

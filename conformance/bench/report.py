@@ -7,7 +7,6 @@ from rich.table import Table
 
 from .problems import OPERATIONS
 
-
 MARKS = "<!-- run -->\n", "<!-- end of run -->\n"
 
 
@@ -36,7 +35,13 @@ def markdown(report):
     """The machine and the tables for a page."""
     yield from (f"{line}  " for line in machine_lines(report["machine"]))
     yield f"Medians of {report['repeats']} rounds. *to torch* is the median of the rounds' ratios of a step."
-    headings = ["implementation", *(f"{operation} ms" for operation in OPERATIONS), "step to torch", "% of copy bandwidth", "peak MB"]
+    headings = [
+        "implementation",
+        *(f"{operation} ms" for operation in OPERATIONS),
+        "step to torch",
+        "% of copy bandwidth",
+        "peak MB",
+    ]
     for problem, implementations in _timed(report).items():
         yield from ("", f"**{problem}**", "", f"| {' | '.join(headings)} |", "|---|" + "--:|" * (len(headings) - 1))
         for name, own in implementations.items():
@@ -76,7 +81,10 @@ def machine_lines(machine):
     if "gpu" in machine:
         yield ", ".join(f"{name} {value}" for name, value in machine["gpu"].items())
     yield f"copy bandwidth {machine['copy_bytes_per_second'] / 1e9:.1f} GB/s (bytes read and bytes written, over the time)"
-    yield ", ".join(f"{name} {version}" for name, version in machine["versions"].items()) + f"; the engine by {machine['engine']}"
+    yield (
+        ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+        + f"; the engine by {machine['engine']}"
+    )
 
 
 def plot(report, path):
@@ -88,7 +96,9 @@ def plot(report, path):
 
     timed = _timed(report)
     problems, names = list(timed), list(dict.fromkeys(name for own in timed.values() for name in own))
-    figure, axes = plt.subplots(1, len(OPERATIONS), figsize=(18, 1.5 + 0.14 * len(problems) * (len(names) + 2)), sharey=True)
+    figure, axes = plt.subplots(
+        1, len(OPERATIONS), figsize=(18, 1.5 + 0.14 * len(problems) * (len(names) + 2)), sharey=True
+    )
     height = 0.85 / len(names)
     colors = plt.get_cmap("tab20").colors
     for axis, operation in zip(axes, OPERATIONS):

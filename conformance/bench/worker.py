@@ -77,7 +77,11 @@ def main():
         worker = Worker(name, device, int(threads))
         answer(**worker.hello())
     except Exception as error:
-        return answer(error=f"{type(error).__name__}: {error}", wrong_use=isinstance(error, WRONG_USE), no_gpu=isinstance(error, NoGpu))
+        return answer(
+            error=f"{type(error).__name__}: {error}",
+            wrong_use=isinstance(error, WRONG_USE),
+            no_gpu=isinstance(error, NoGpu),
+        )
     for line in sys.stdin:
         command = json.loads(line)
         try:

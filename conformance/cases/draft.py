@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 from bnconform.dtypes import dtype
 
 from ..records import Case, Step
@@ -116,7 +117,9 @@ def draft(
         record, inputs = _draft_step(id, index, words, shape, axes, x, params, gamma, beta, running, values)
         tensors.update({f"{index}.{name}": value for name, value in inputs.items()})
         if only:
-            record = Step(record.mode, record.inputs, tuple(o for o in record.outputs if o in only), record.memory, record.options)
+            record = Step(
+                record.mode, record.inputs, tuple(o for o in record.outputs if o in only), record.memory, record.options
+            )
         records.append(record)
     case = Case(
         id=id,

@@ -29,7 +29,6 @@ def masks():
             mean=3.0,
         )
 
-
     yield draft(
         "masks/one-channel",
         "C = 1: an axis of size 1 that is no reduced one",
@@ -49,8 +48,22 @@ def masks():
         mean=1000.0,
     )
     for tag, shape, axes, kind, says, edit in [
-        ("nothing-left", NHWC, 3, "position", "no value is marked: the state stays as it was", lambda mask: mask & False),
-        ("channel-left-out", DENSE, 1, "element", "no value of the last channel is marked: its state stays", _without_last),
+        (
+            "nothing-left",
+            NHWC,
+            3,
+            "position",
+            "no value is marked: the state stays as it was",
+            lambda mask: mask & False,
+        ),
+        (
+            "channel-left-out",
+            DENSE,
+            1,
+            "element",
+            "no value of the last channel is marked: its state stays",
+            _without_last,
+        ),
     ]:
         base = draft(
             f"masks/{tag}",
@@ -108,7 +121,13 @@ FOLDS = [
     ("conv-last", (3, 3, 4, 3), 3, 1, "a convolution, weight (h, w, inputs, outputs)"),
     ("conv-grouped", (6, 2, 3, 3), 0, 1, "a convolution of 2 groups"),
     ("conv-transposed", (4, 3, 3, 3), 1, 1, "a transposed convolution, weight (inputs, outputs, h, w)"),
-    ("conv-transposed-grouped", (4, 3, 3, 3), 1, 2, "a transposed convolution of 2 groups, weight (inputs, outputs/2, h, w)"),
+    (
+        "conv-transposed-grouped",
+        (4, 3, 3, 3),
+        1,
+        2,
+        "a transposed convolution of 2 groups, weight (inputs, outputs/2, h, w)",
+    ),
 ]
 
 
@@ -117,7 +136,16 @@ def folding():
         for bias in (True, False):
             yield _fold_case(f"folding/{tag}" + ("" if bias else "-no-bias"), says, shape, out_axis, groups, bias)
         if tag in ("linear", "conv"):
-            yield _fold_case(f"folding/{tag}-no-affine", f"{says}; BN without gamma and beta", shape, out_axis, groups, True, gamma=None, beta=None)
+            yield _fold_case(
+                f"folding/{tag}-no-affine",
+                f"{says}; BN without gamma and beta",
+                shape,
+                out_axis,
+                groups,
+                True,
+                gamma=None,
+                beta=None,
+            )
 
 
 def _fold_case(id, says, shape, out_axis, groups, bias, **affine):
@@ -128,16 +156,23 @@ def _fold_case(id, says, shape, out_axis, groups, bias, **affine):
         "BN-4.2 BN-4.3",
         shape=(1, outputs),
         eps=0.25,
-        steps=[{"mode": "fold", "n": None, "dy": None, "memory": "contiguous", "edit": None, "options": {"out_axis": out_axis, "groups": groups}}],
+        steps=[
+            {
+                "mode": "fold",
+                "n": None,
+                "dy": None,
+                "memory": "contiguous",
+                "edit": None,
+                "options": {"out_axis": out_axis, "groups": groups},
+            }
+        ],
         **affine,
     )
     tensors = {name: value for name, value in base.tensors.items() if name != "0.x"}
     tensors["0.weight"] = as_dtype(bell(f"{id}|weight", shape), "float32")
     if bias:
         tensors["0.bias"] = as_dtype(bell(f"{id}|bias", (outputs,)), "float32")
-    record = replace(
-        base.case.steps[0], inputs=("weight", "bias") if bias else ("weight",), outputs=("weight", "bias")
-    )
+    record = replace(base.case.steps[0], inputs=("weight", "bias") if bias else ("weight",), outputs=("weight", "bias"))
     return Draft(replace(base.case, steps=(record,)), tensors)
 
 
@@ -157,10 +192,25 @@ def errors():
     yield broken("channel-axis", "the channel axis is not an axis of x", "BN-1.1", channel_axes=(2,))
     yield broken("eps-negative", "eps is negative", "BN-2.4", eps=-1.0)
     yield broken("decay-above-one", "decay is 1.5", "BN-3.1", decay=1.5)
-    yield broken("integer-input", "x holds integers", "BN-8.2", tensors={"0.x": lambda a: np.arange(a.size).reshape(a.shape)})
-    yield broken("mask-float", "the mask is not boolean", "BN-6.1", steps=[step(mask="position")], tensors={"0.mask": lambda a: a.astype(np.float32)})
+    yield broken(
+        "integer-input", "x holds integers", "BN-8.2", tensors={"0.x": lambda a: np.arange(a.size).reshape(a.shape)}
+    )
+    yield broken(
+        "mask-float",
+        "the mask is not boolean",
+        "BN-6.1",
+        steps=[step(mask="position")],
+        tensors={"0.mask": lambda a: a.astype(np.float32)},
+    )
     yield broken("renorm-limits", "r_max is below 1", "BN-6.4", steps=[step("renorm", r_max=0.5, d_max=1.0)])
-    small = {"mode": "population", "n": 5, "dy": None, "memory": "contiguous", "edit": None, "options": {"sizes": [4, 1]}}
+    small = {
+        "mode": "population",
+        "n": 5,
+        "dy": None,
+        "memory": "contiguous",
+        "edit": None,
+        "options": {"sizes": [4, 1]},
+    }
     yield broken("population-small", "a batch of one value has no unbiased variance", "BN-3.4", steps=[small])
     fold = _fold_case("errors/fold-length", "seven statistics for three outputs", (3, 7), 1, 1, True)
     weight = {"0.weight": np.ascontiguousarray(fold.tensors["0.weight"].T)}

@@ -1,4 +1,5 @@
-"""More of the families conditioning, dtypes and gradients: the ends of each type's range, and derivatives in other types."""
+"""More of the families conditioning, dtypes and gradients: the ends of each type's range, and derivatives in other
+types."""
 
 import numpy as np
 
@@ -76,7 +77,10 @@ def edges():
         )
     signs = lambda x: np.where(np.arange(x.size).reshape(x.shape) % 2 == 0, 0.0, -0.0)
     half = lambda x: np.where(np.arange(x.shape[0])[:, None] % 3 == 0, x, signs(x))
-    for tag, edit, says in (("all", signs, "x is zeros of both signs"), ("mixed", half, "two thirds of x are zeros of both signs")):
+    for tag, edit, says in (
+        ("all", signs, "x is zeros of both signs"),
+        ("mixed", half, "two thirds of x are zeros of both signs"),
+    ):
         yield draft(
             f"dtypes/signed-zeros-{tag}",
             f"{says}; gamma and beta hold negative zeros",

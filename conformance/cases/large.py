@@ -7,7 +7,9 @@ import numpy as np
 from .draft import Draft, draft, step
 
 LONG = (64, 1, 64, 64)  # m = 2^18
-PERIOD = 61  # distinct channels of a case with very many; no power of two, so that no block of threads sees a repetition
+PERIOD = (
+    61  # distinct channels of a case with very many; no power of two, so that no block of threads sees a repetition
+)
 
 
 def long_sums():
@@ -17,11 +19,25 @@ def long_sums():
         ("ratio-1e3", "mean / standard deviation = 1e3", {"mean": 1e3}),
         ("ratio-1e5", "mean / standard deviation = 1e5: every addition rounds, mostly to the same side", {"mean": 1e5}),
         ("float64", "float64, mean / standard deviation = 1e6", {"mean": 1e6, "x": "float64"}),
-        ("float16", "float16 x whose sum, 6e6, float16 cannot hold", {"mean": 24.0, "x": "float16", "params": "float32"}),
-        ("bfloat16", "bfloat16 x whose sum a bfloat16 accumulator cannot hold", {"mean": 24.0, "std": 2.0, "x": "bfloat16", "params": "float32"}),
+        (
+            "float16",
+            "float16 x whose sum, 6e6, float16 cannot hold",
+            {"mean": 24.0, "x": "float16", "params": "float32"},
+        ),
+        (
+            "bfloat16",
+            "bfloat16 x whose sum a bfloat16 accumulator cannot hold",
+            {"mean": 24.0, "std": 2.0, "x": "bfloat16", "params": "float32"},
+        ),
     ]:
         yield _large(f"large/sum-{tag}", f"one statistic over 2^18 values; {says}", shape=LONG, **words)
-    yield _large("large/sum-last", "two channels last, m = 2^17, mean / standard deviation = 100", shape=(32, 64, 64, 2), axes=3, mean=100.0)
+    yield _large(
+        "large/sum-last",
+        "two channels last, m = 2^17, mean / standard deviation = 100",
+        shape=(32, 64, 64, 2),
+        axes=3,
+        mean=100.0,
+    )
 
 
 def many():
@@ -40,10 +56,13 @@ def _large(id, says, **words):
 
 def _repeated(id, says, shape):
     """Channel c is channel c mod PERIOD of a smaller draft, in every tensor."""
-    small = draft(id, says, "BN-1.1 BN-1.2 BN-1.5", shape=(shape[0], PERIOD, *shape[2:]), steps=[step(), step("infer")], mean=1.0)
+    small = draft(
+        id, says, "BN-1.1 BN-1.2 BN-1.5", shape=(shape[0], PERIOD, *shape[2:]), steps=[step(), step("infer")], mean=1.0
+    )
     copies = np.arange(shape[1]) % PERIOD
     tensors = {
-        name: np.take(value, copies, axis=1 if name.endswith((".x", ".dy")) else 0) for name, value in small.tensors.items()
+        name: np.take(value, copies, axis=1 if name.endswith((".x", ".dy")) else 0)
+        for name, value in small.tensors.items()
     }
     return Draft(replace(small.case, shape=shape, large=True), tensors)
 

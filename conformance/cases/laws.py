@@ -1,10 +1,11 @@
-"""Laws that need no golden value: the second call gets the first one's input, transformed (see `conformance/laws.py`)."""
+"""Laws that need no golden value: the second call gets the first one's input, transformed (see
+`conformance/judge/laws.py`)."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from ..laws import PAIRED, preceding
+from ..judge.laws import PAIRED, preceding
 from .bits import bell
 from .draft import Draft, draft, step
 
@@ -94,7 +95,14 @@ def folded():
         tensors = _layer_before(f"laws/folding-{tag}", x_shape, weight_shape, options)
         shape = tensors["x"].shape
         infer, fold = step("infer", dy=None, **options), step("fold", dy=None, **options)
-        base = draft(f"laws/folding-{tag}", f"{says}, then inference: as one folded layer", "BN-4.2 BN-4.3 BN-4.1", shape=shape, steps=[infer], only=("y",))
+        base = draft(
+            f"laws/folding-{tag}",
+            f"{says}, then inference: as one folded layer",
+            "BN-4.2 BN-4.3 BN-4.1",
+            shape=shape,
+            steps=[infer],
+            only=("y",),
+        )
         yield _with_layer(base, tensors, "folding")
         says = f"{says}, then inference: as the layer that the implementation folds itself"
         base = draft(f"laws/own-folding-{tag}", says, "BN-4.2 BN-4.3", shape=shape, steps=[fold, infer], only=("y",))
@@ -108,14 +116,21 @@ def _layer_before(key, x_shape, weight_shape, options):
     given = preceding(x, weight, **options)
     bias = coarse("bias", given.shape[1:2])
     given = given + bias.reshape([-1 if axis == 1 else 1 for axis in range(given.ndim)])
-    return {name: value.astype(np.float32) for name, value in {"x": given, "before.x": x, "before.weight": weight, "before.bias": bias}.items()}
+    return {
+        name: value.astype(np.float32)
+        for name, value in {"x": given, "before.x": x, "before.weight": weight, "before.bias": bias}.items()
+    }
 
 
 def _with_layer(base, tensors, law):
     """The case on what the layer gives; a step that folds gets the layer itself."""
     *folds, infer = base.case.steps
     folds = [replace(step, inputs=("weight", "bias"), outputs=("weight", "bias")) for step in folds]
-    kept = {name: value for name, value in (base.tensors | tensors).items() if name.partition(".")[2] != "x" or name == "before.x"}
+    kept = {
+        name: value
+        for name, value in (base.tensors | tensors).items()
+        if name.partition(".")[2] != "x" or name == "before.x"
+    }
     kept[f"{len(folds)}.x"] = kept.pop("x")
     for index, _ in enumerate(folds):
         kept |= {f"{index}.{name}": kept[f"before.{name}"] for name in ("weight", "bias")}

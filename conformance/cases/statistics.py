@@ -63,7 +63,10 @@ def running():
         ],
         **WIDE,
     )
-    for tag, state in (("mean-far", ((50.0, -40.0, 30.0), (1.0, 1.0, 1.0))), ("variance-far", ((0.0,), (100.0, 0.01, 25.0)))):
+    for tag, state in (
+        ("mean-far", ((50.0, -40.0, 30.0), (1.0, 1.0, 1.0))),
+        ("variance-far", ((0.0,), (100.0, 0.01, 25.0))),
+    ):
         yield draft(
             f"running/{tag}",
             "a state far from the data enters the blend but not the normalization of the step",
@@ -83,7 +86,16 @@ def population():
             shape=shape,
             axes=axes,
             running=None,
-            steps=[{"mode": "population", "n": None, "dy": None, "memory": "contiguous", "edit": None, "options": {"sizes": list(SIZES)}}],
+            steps=[
+                {
+                    "mode": "population",
+                    "n": None,
+                    "dy": None,
+                    "memory": "contiguous",
+                    "edit": None,
+                    "options": {"sizes": list(SIZES)},
+                }
+            ],
             **WIDE,
         )
 

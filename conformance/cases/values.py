@@ -145,7 +145,9 @@ def degenerate():
         steps=[step(n=4), step(n=1), step(n=4), step("infer", n=4)],
     )
     yield draft("degenerate/empty-dense", "an empty batch keeps the state", "BN-7.2 BN-3.5", shape=(0, 5))
-    yield draft("degenerate/empty-conv", "an empty batch of images keeps the state", "BN-7.2 BN-3.5", shape=(0, 3, 4, 5))
+    yield draft(
+        "degenerate/empty-conv", "an empty batch of images keeps the state", "BN-7.2 BN-3.5", shape=(0, 3, 4, 5)
+    )
     yield draft(
         "degenerate/empty-between",
         "an empty step between ordinary ones leaves nothing behind",
@@ -161,8 +163,15 @@ def degenerate():
         decay=None,
         steps=[step(n=4), step(n=0), step(n=4), step("infer", n=4)],
     )
-    constant = lambda value: lambda x: np.where(np.arange(x.shape[1]).reshape(1, -1, *[1] * (x.ndim - 2)) == 1, value, x)
-    for tag, value, eps in (("small", 0.5, 1e-3), ("large", 60000.0, 1e-3), ("third", 1 / 3, 1e-5), ("zero", 0.0, 1e-5)):
+    constant = lambda value: (
+        lambda x: np.where(np.arange(x.shape[1]).reshape(1, -1, *[1] * (x.ndim - 2)) == 1, value, x)
+    )
+    for tag, value, eps in (
+        ("small", 0.5, 1e-3),
+        ("large", 60000.0, 1e-3),
+        ("third", 1 / 3, 1e-5),
+        ("zero", 0.0, 1e-5),
+    ):
         yield draft(
             f"degenerate/constant-{tag}",
             f"channel 1 is constant {value:.3g}: variance 0, y = beta",

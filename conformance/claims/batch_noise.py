@@ -71,8 +71,10 @@ def draw(m: Measurement):
     figure, axes = panels(2, 2, height=3.0)
     sizes = np.array(m.series["sizes"], dtype=float)
     for law, rho in KURTOSIS.items():
-        found = {key: np.array([np.mean(m.series["found"][law, int(s)][key]) for s in sizes])
-                 for key in ("mse", "var_mean", "std", "var_std")}
+        found = {
+            key: np.array([np.mean(m.series["found"][law, int(s)][key]) for s in sizes])
+            for key in ("mse", "var_mean", "std", "var_std")
+        }
         style = {"color": COLORS[law], "marker": "o", "linestyle": "", "label": f"{law}, ρ = {rho:g}"}
         axes[0].loglog(sizes, found["mse"], **style)
         axes[0].loglog(sizes, 1 / sizes + (rho + 2) / (4 * sizes), color=COLORS[law], linewidth=1)
@@ -102,26 +104,31 @@ CLAIM = Claim(
     name="batch-noise",
     title="Batch statistics put noise of 3/(2M) on a normalized value",
     statement="Normalizing standard normals by batches of M instead of the population changes them by 3/(2M) in mean square "
-              "(0.046875 at M = 32). μ_B has the law N(μ_P, σ_P²/M), and σ_B has N(σ_P, (ρ+2)/(4M)), ρ the excess kurtosis.",
+    "(0.046875 at M = 32). μ_B has the law N(μ_P, σ_P²/M), and σ_B has N(σ_P, (ρ+2)/(4M)), ρ the excess kurtosis.",
     source="Text 001 (regularization in BN), after Luo et al. 2019 and Teye et al. 2018",
     method="Batches of normal, uniform and Laplace values of unit variance, M from 4 to 256; ten independent groups of batches "
-           "give the intervals. Beside the rule: the exact value for normals, 2 - 2E[σ_B], and 1/M + (ρ+2)/(4M) for any law.",
+    "give the intervals. Beside the rule: the exact value for normals, 2 - 2E[σ_B], and 1/M + (ρ+2)/(4M) for any law.",
     headline="over 3/(2M) at M = 32: {rule_normal} for normal, {rule_uniform} for uniform, {rule_Laplace} for Laplace "
-             "values; mean of σ_B over σ_P {centre_normal}",
+    "values; mean of σ_B over σ_P {centre_normal}",
     checks=(
         Check("Normal values at M = 32: 3/(2M) within 4 %.", _all("rule", 0.96, 1.04, ("normal",))),
         Check("The variance of μ_B is σ_P²/M at M = 32 (within 5 %, all three laws).", _all("mean", 0.95, 1.05)),
-        Check("The variance of σ_B is (ρ+2)/(4M) at M = 32 for normal and uniform values (within 10 %).",
-              _all("std", 0.9, 1.1, ("normal", "uniform"))),
+        Check(
+            "The variance of σ_B is (ρ+2)/(4M) at M = 32 for normal and uniform values (within 10 %).",
+            _all("std", 0.9, 1.1, ("normal", "uniform")),
+        ),
         Check("... and for Laplace values.", _all("std", 0.9, 1.1, ("Laplace",)), core=False),
         Check("3/(2M) holds whatever the law (within 4 %).", _all("rule", 0.96, 1.04), core=False),
         Check("1/M + (ρ+2)/(4M) holds for all three laws (within 5 %).", _all("general", 0.95, 1.05), core=False),
         Check("σ_B is centred at σ_P at M = 32 (within 1 %).", _all("centre", 0.99, 1.01), core=False),
     ),
-    errata=("3/(2M) is the leading term for normal values; to all orders it is 2 - 2E[σ_B], 0.04731 at M = 32. For another law "
-            "it is 1/M + (ρ+2)/(4M): 1.2/M for uniform and 2.25/M for Laplace values.",
-            "σ_B has mean σ_P(1 - 1/(2M) - (ρ+2)/(8M)), not σ_P: below it by 2.3 % for normals at M = 32."),
+    errata=(
+        "3/(2M) is the leading term for normal values; to all orders it is 2 - 2E[σ_B], 0.04731 at M = 32. For another law "
+        "it is 1/M + (ρ+2)/(4M): 1.2/M for uniform and 2.25/M for Laplace values.",
+        "σ_B has mean σ_P(1 - 1/(2M) - (ρ+2)/(8M)), not σ_P: below it by 2.3 % for normals at M = 32.",
+    ),
     quick={"batches": 60_000, "sizes": [4, 8, 16, 32, 64, 128, 256]},
     full={"batches": 200_000, "sizes": [4, 8, 16, 32, 64, 128, 256]},
-    measure=measure, draw=draw,
+    measure=measure,
+    draw=draw,
 )

@@ -28,18 +28,27 @@ def _gamma2(model: nn.Module) -> float:
 def _one(run: Run, data, layer: int, m: int, ghost: bool, seed: int) -> tuple[float, float]:
     """(γ², test loss): statistics over m images; the SGD batch is m, or the largest size for ghost batches."""
     batch = max(run["sizes"]) if ghost else m
-    n = len(data.train_x[:run["train"]])
+    n = len(data.train_x[: run["train"]])
     torch.manual_seed(run.key(seed))
     norms = tuple("BN" if i == layer else "plain" for i in range(5))
     model = cnn(run.images.shape, run["width"], run["hidden"], norms=norms, ghost=m if ghost else None).to(run.device)
-    train(model, data.train_x[:n], data.train_y[:n], momentum_sgd(model, 0.02), batch=batch, rng=run.rng(seed),
-          steps=run["epochs"] * max(1, n // batch))
+    train(
+        model,
+        data.train_x[:n],
+        data.train_y[:n],
+        momentum_sgd(model, 0.02),
+        batch=batch,
+        rng=run.rng(seed),
+        steps=run["epochs"] * max(1, n // batch),
+    )
     return _gamma2(model), score(model, data.test_x, data.test_y)[1]
 
 
 def measure(run: Run) -> Measurement:
     data, sizes = tensors(run.images, run.device), run["sizes"]
-    jobs = [(g, layer, m, s) for g in (False, True) for layer in run["layers"] for m in sizes for s in range(run["seeds"])]
+    jobs = [
+        (g, layer, m, s) for g in (False, True) for layer in run["layers"] for m in sizes for s in range(run["seeds"])
+    ]
     found: dict[tuple[bool, int, int], list[tuple[float, float]]] = {job[:3]: [] for job in jobs}
     for ghost, layer, m, seed in run.track(jobs, "networks"):
         found[ghost, layer, m].append(_one(run, data, layer, m, ghost, seed))
@@ -78,20 +87,33 @@ CLAIM = Claim(
     name="batch-size",
     title="As the batch grows, γ² grows and the regularization weakens",
     statement="With BN switched on in one layer of a CNN, γ² of that layer grows with the batch size, in every layer, and so does "
-              "the test loss, because the implicit gamma decay is proportional to 1/M.",
+    "the test loss, because the implicit gamma decay is proportional to 1/M.",
     source="Text 001 (regularization in BN), section 2.4.3",
     method="The scaled-down CNN, BN in one layer at a time and none elsewhere, batches from small to large for the same number of "
-           "epochs (the text's way; large batches then take fewer steps). Beside it ghost batches: the same SGD batch and steps, "
-           "only the images a statistic differ, which leaves nothing but the statistics' noise. Paired over seeds.",
+    "epochs (the text's way; large batches then take fewer steps). Beside it ghost batches: the same SGD batch and steps, "
+    "only the images a statistic differ, which leaves nothing but the statistics' noise. Paired over seeds.",
     headline="γ² from the smallest to the largest batch: {gamma_batch_0} in conv1, {gamma_batch_2} in conv3, "
-             "{gamma_batch_4} in fc; with ghost batches {gamma_ghost_0}, {gamma_ghost_2}, {gamma_ghost_4}",
+    "{gamma_batch_4} in fc; with ghost batches {gamma_ghost_0}, {gamma_ghost_2}, {gamma_ghost_4}",
     checks=(
         Check("γ² is larger with the large batch, in every layer.", _each("gamma_batch_")),
         Check("The test loss is larger with the large batch, in every layer.", _each("loss_batch_")),
-        Check("With ghost batches, where only the noise differs, γ² is larger in every layer.", _each("gamma_ghost_"), core=False),
+        Check(
+            "With ghost batches, where only the noise differs, γ² is larger in every layer.",
+            _each("gamma_ghost_"),
+            core=False,
+        ),
         Check("With ghost batches the test loss is larger in every layer.", _each("loss_ghost_"), core=False),
     ),
     quick={"layers": [0, 2, 4], "sizes": [16, 128], "seeds": 4, "epochs": 10, "train": 512, "width": 8, "hidden": 64},
-    full={"layers": [0, 1, 2, 3, 4], "sizes": [16, 64, 256], "seeds": 4, "epochs": 25, "train": 1000, "width": 8, "hidden": 128},
-    measure=measure, draw=draw,
+    full={
+        "layers": [0, 1, 2, 3, 4],
+        "sizes": [16, 64, 256],
+        "seeds": 4,
+        "epochs": 25,
+        "train": 1000,
+        "width": 8,
+        "hidden": 128,
+    },
+    measure=measure,
+    draw=draw,
 )

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ..interrupt import Interrupted, interruptible
+from ..run.interrupts import Interrupted, interruptible
 from . import registry
 from .record import CONDITIONS, FAILS, HOLDS, Result, interval
 
@@ -36,20 +36,44 @@ class WrongUse(click.ClickException):
 @click.option("--all", "everything", is_flag=True, help="Measure all claims and write one page and claims.json.")
 @click.option("--list", "listing", is_flag=True, help="List the claims (the default).")
 @click.option("--quick", is_flag=True, help="Smaller sizes and fewer repetitions: all claims in under 5 minutes.")
-@click.option("--data", default="digits", metavar="NAME=PATH",
-              help="mnist, fashion-mnist or cifar10 from a folder or .npz file; the bundled digits by default.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("claims-report"),
-              show_default=True, help="Folder for the page, claims.json and figures.")
+@click.option(
+    "--data",
+    default="digits",
+    metavar="NAME=PATH",
+    help="mnist, fashion-mnist or cifar10 from a folder or .npz file; the bundled digits by default.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("claims-report"),
+    show_default=True,
+    help="Folder for the page, claims.json and figures.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True,
-              help="Claims measured at once by --all, each in a process with one thread; 1 shows each one's progress.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    help="Claims measured at once by --all, each in a process with one thread; 1 shows each one's progress.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1: where networks are trained.")
-def claims(name: str | None, everything: bool, listing: bool, quick: bool, data: str, out: Path, seed: int,
-           jobs: int, device: str) -> None:
+def claims(
+    name: str | None,
+    everything: bool,
+    listing: bool,
+    quick: bool,
+    data: str,
+    out: Path,
+    seed: int,
+    jobs: int,
+    device: str,
+) -> None:
     """Textbook claims about batch normalization, measured.
 
-    Without NAME the claims are listed; with NAME that one is measured. The exit status is 0 whatever the verdicts are: a
-    claim that does not hold is a finding. It is 2 for wrong use, and 128 plus the signal's number where one ended the run.
+    Without NAME the claims are listed; with NAME that one is measured. The exit status is 0 whatever the verdicts are:
+    a claim that does not hold is a finding. It is 2 for wrong use, and 128 plus the signal's number where one ended the
+    run.
     """
     console = Console()
     _require_libraries()
@@ -117,7 +141,9 @@ def _writable(out: Path) -> None:
 def _measure_one(bars: Progress, name: str, images: Any, **how: Any) -> Result:
     from .run import execute
 
-    return execute(registry.load(name), images, progress=lambda items, what: _bar(bars, items, f"{name}: {what}"), **how)
+    return execute(
+        registry.load(name), images, progress=lambda items, what: _bar(bars, items, f"{name}: {what}"), **how
+    )
 
 
 def _measure(console: Console, images: Any, name: str | None, jobs: int, **how: Any) -> list[Result]:

@@ -1,7 +1,7 @@
 """Generalization error of a linear student of a noisy linear teacher: the text's formulas, corrected, and simulations.
 
-Teacher ``y = w*·x + e`` with x ~ N(0, I_N), w* ~ N(0, I/N), e ~ N(0, delta2); ``alpha = P/N`` samples a weight. The error is
-the mean of (student(x) - w*·x)² over new x: the teacher's own noise is not counted.
+Teacher ``y = w*·x + e`` with x ~ N(0, I_N), w* ~ N(0, I/N), e ~ N(0, delta2); ``alpha = P/N`` samples a weight. The
+error is the mean of (student(x) - w*·x)² over new x: the teacher's own noise is not counted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def _from_g(g, ridge: np.ndarray | float, alpha: np.ndarray) -> np.ndarray:
     """δ²·∂(ζG)/∂ζ - ζ²·∂G/∂ζ by central differences: relative error about 1e-9 in float64."""
     step = 1e-5 * np.asarray(ridge)
     up, down = ridge + step, ridge - step
-    return DELTA2 * (up * g(up, alpha) - down * g(down, alpha)) / (2 * step) - ridge**2 * (g(up, alpha) - g(down, alpha)) / (2 * step)
+    return DELTA2 * (up * g(up, alpha) - down * g(down, alpha)) / (2 * step) - ridge**2 * (
+        g(up, alpha) - g(down, alpha)
+    ) / (2 * step)
 
 
 def ridge_error(ridge: np.ndarray | float, alpha: np.ndarray) -> np.ndarray:

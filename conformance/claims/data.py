@@ -80,8 +80,9 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
     return bunch.images[order][:, None].astype(np.float32), bunch.target[order].astype(np.int64)
 
 
-def _assemble(name: str, x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray,
-              sizes: tuple[int, int, int]) -> Images:
+def _assemble(
+    name: str, x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray, sizes: tuple[int, int, int]
+) -> Images:
     """Validation images are the last of the training files; too few images keep their proportions."""
     if len(x) < 10 or len(test_x) < 1:
         raise DataError(f"{name}: {len(x)} training and {len(test_x)} test images, expected at least 10 and 1")
@@ -95,5 +96,12 @@ def _assemble(name: str, x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_
     def standard(part: np.ndarray) -> np.ndarray:
         return ((part.astype(np.float32) - mean) / scale).astype(np.float32)
 
-    return Images(name, standard(train_x), y[:train], standard(x[len(x) - valid:]), y[len(x) - valid:],
-                  standard(test_x[:sizes[2]]), test_y[:sizes[2]])
+    return Images(
+        name,
+        standard(train_x),
+        y[:train],
+        standard(x[len(x) - valid :]),
+        y[len(x) - valid :],
+        standard(test_x[: sizes[2]]),
+        test_y[: sizes[2]],
+    )

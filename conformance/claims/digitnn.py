@@ -44,21 +44,32 @@ def measure(run: Run) -> Measurement:
         found[batch_norm].append(_one(run, data, batch_norm, seed))
     test = {b: np.array([f[0] for f in found[b]]) for b in found}
     rise = {b: [f[2][-1] / f[2].min() for f in found[b]] for b in found}
-    return Measurement({
-        "bn": Number.of("test accuracy of DigitNN (BN)", test[True], "%"),
-        "plain": Number.of("test accuracy without BN", test[False], "%"),
-        "gain": Number.of("gain by BN", test[True] - test[False], "points"),
-        "rise": Number.of("last validation loss / its lowest, BN", rise[True]),
-        "rise_plain": Number.of("last validation loss / its lowest, without BN", rise[False]),
-        "gap": Number.of("validation minus training loss at the end, BN", [f[2][-1] - f[1][-1] for f in found[True]], "nats"),
-        "gap_plain": Number.of("validation minus training loss at the end, without BN",
-                               [f[2][-1] - f[1][-1] for f in found[False]], "nats"),
-    }, {"found": found, "test": test})
+    return Measurement(
+        {
+            "bn": Number.of("test accuracy of DigitNN (BN)", test[True], "%"),
+            "plain": Number.of("test accuracy without BN", test[False], "%"),
+            "gain": Number.of("gain by BN", test[True] - test[False], "points"),
+            "rise": Number.of("last validation loss / its lowest, BN", rise[True]),
+            "rise_plain": Number.of("last validation loss / its lowest, without BN", rise[False]),
+            "gap": Number.of(
+                "validation minus training loss at the end, BN", [f[2][-1] - f[1][-1] for f in found[True]], "nats"
+            ),
+            "gap_plain": Number.of(
+                "validation minus training loss at the end, without BN",
+                [f[2][-1] - f[1][-1] for f in found[False]],
+                "nats",
+            ),
+        },
+        {"found": found, "test": test},
+    )
 
 
 def draw(m: Measurement):
     figure, axes = panels(3)
-    for axis, batch_norm, title, color in ((axes[0], True, "DigitNN: BN after ReLU", BN), (axes[1], False, "Without BN", PLAIN)):
+    for axis, batch_norm, title, color in (
+        (axes[0], True, "DigitNN: BN after ReLU", BN),
+        (axes[1], False, "Without BN", PLAIN),
+    ):
         runs = m.series["found"][batch_norm]
         epochs = np.arange(1, len(runs[0][1]) + 1)
         band(axis, epochs, [r[1] for r in runs], color, "training", linestyle="--")
@@ -78,17 +89,23 @@ CLAIM = Claim(
     name="digitnn",
     title="DigitNN reaches 97 % on test, and its validation loss does not turn up",
     statement="784-128-10 without bias before BN, BN after ReLU, 20 epochs without L2: 97 % of the test digits, and the "
-              "validation loss stays down with the training loss: BN also reduces overfitting.",
+    "validation loss stays down with the training loss: BN also reduces overfitting.",
     source="Text 003 (Batch Normalization in PyTorch, in Russian)",
     method="The text's network on the images, 20 epochs; it names neither optimizer nor batch: here Adam 0.001 and 32. Losses in "
-           "inference mode after each epoch; the plain counterpart with a bias for comparison.",
+    "inference mode after each epoch; the plain counterpart with a bias for comparison.",
     headline="{bn} on test, without BN {plain}; validation minus training loss {gap}, without BN {gap_plain}",
     checks=(
         Check("Test accuracy is 97 % or more.", lambda n: n["bn"].low >= 97),
         Check("The last validation loss is at most 5 % above its lowest.", lambda n: n["rise"].high <= 1.05),
         Check("BN is the cause: without it the test accuracy is lower.", lambda n: n["gain"].low > 0, core=False),
-        Check("BN narrows the gap of validation and training loss.", lambda n: n["gap"].high < n["gap_plain"].low, core=False),
+        Check(
+            "BN narrows the gap of validation and training loss.",
+            lambda n: n["gap"].high < n["gap_plain"].low,
+            core=False,
+        ),
     ),
-    quick={"seeds": 40}, full={"seeds": 100},
-    measure=measure, draw=draw,
+    quick={"seeds": 40},
+    full={"seeds": 100},
+    measure=measure,
+    draw=draw,
 )

@@ -61,13 +61,27 @@ def measure(run: Run) -> Measurement:
 
 def draw(m: Measurement):
     figure, axes = panels(3)
-    for axis, key, color, title in ((axes[0], "bn", BN, "BN: each channel has mean 0, std 1"),
-                                    (axes[1], "lines", ALT, "The four lines: it does not")):
+    for axis, key, color, title in (
+        (axes[0], "bn", BN, "BN: each channel has mean 0, std 1"),
+        (axes[1], "lines", ALT, "The four lines: it does not"),
+    ):
         values = m.series[key]
         order = np.argsort(m.series["x"].mean(0))
-        axis.errorbar(range(values.shape[1]), values.mean(0)[order], values.std(0)[order], fmt="o", color=color, capsize=2,
-                      elinewidth=1.2)
-        axis.set(title=title, xlabel="channel (sorted by its mean)", ylabel="output: mean ± std over the batch", ylim=(-3.4, 3.4))
+        axis.errorbar(
+            range(values.shape[1]),
+            values.mean(0)[order],
+            values.std(0)[order],
+            fmt="o",
+            color=color,
+            capsize=2,
+            elinewidth=1.2,
+        )
+        axis.set(
+            title=title,
+            xlabel="channel (sorted by its mean)",
+            ylabel="output: mean ± std over the batch",
+            ylim=(-3.4, 3.4),
+        )
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[2].loglog(m.series["sigma"], m.series["ratio"], color=ALT)
     axes[2].axvline(EPS**0.5, color="#9aa1ad", linestyle=":", linewidth=1.2)
@@ -80,22 +94,29 @@ CLAIM = Claim(
     name="keras-lines",
     title="Four Keras lines are the forward formula of BN",
     statement="Mean over the last axis, standard deviation over the last axis, division by (std + epsilon), scale and shift: "
-              "for a two-dimensional input these four lines are the formula of batch normalization.",
+    "for a two-dimensional input these four lines are the formula of batch normalization.",
     source="Text 002 (what the BN layer does, in Chinese)",
     method="The lines on batches of channels with different means and scales, against the text's own formula and against "
-           "torch's layer normalization; sample 0 is watched while all other samples are replaced; with the axis mended, the "
-           "output's scale is compared with BN's over the channel's standard deviation.",
+    "torch's layer normalization; sample 0 is watched while all other samples are replaced; with the axis mended, the "
+    "output's scale is compared with BN's over the channel's standard deviation.",
     headline="off the formula by {wrong}, off layer normalization by {layer}; scale {eps} of BN's where std = √eps",
     checks=(
         Check("The lines equal the formula within 1e-6.", lambda n: n["wrong"].within(0, 1e-6)),
         Check("A sample's output depends on the rest of its batch.", lambda n: n["lines_move"].low > 1e-6),
-        Check("With the axis mended, the output has BN's scale within 1 % also where the std is sqrt(eps).",
-              lambda n: n["eps"].within(0.99, 1.01), core=False),
+        Check(
+            "With the axis mended, the output has BN's scale within 1 % also where the std is sqrt(eps).",
+            lambda n: n["eps"].within(0.99, 1.01),
+            core=False,
+        ),
     ),
-    errata=("axis=-1 of an [N, C] array is the channel axis: these are the statistics of one sample, which is layer "
-            "normalization; BN's are over the batch, axis 0.",
-            "epsilon belongs inside the root, sqrt(var + eps); beside the standard deviation channels of small variance come "
-            "out larger than BN's: 1.37 times at std = sqrt(eps) = 0.032, up to 32 times below."),
-    quick={"batch": 64, "channels": 16, "repetitions": 10}, full={"batch": 64, "channels": 64, "repetitions": 100},
-    measure=measure, draw=draw,
+    errata=(
+        "axis=-1 of an [N, C] array is the channel axis: these are the statistics of one sample, which is layer "
+        "normalization; BN's are over the batch, axis 0.",
+        "epsilon belongs inside the root, sqrt(var + eps); beside the standard deviation channels of small variance come "
+        "out larger than BN's: 1.37 times at std = sqrt(eps) = 0.032, up to 32 times below.",
+    ),
+    quick={"batch": 64, "channels": 16, "repetitions": 10},
+    full={"batch": 64, "channels": 64, "repetitions": 100},
+    measure=measure,
+    draw=draw,
 )

@@ -1,9 +1,9 @@
 """Relatives of batch normalization that the claims compare it with, as small torch modules.
 
-All take ``x`` of shape ``[N, C]`` or ``[N, C, *spatial]`` with channels on axis 1, as torch does, and keep one statistic a
-channel over the ``m = N * prod(spatial)`` values that share it [BN-1.1]. ``decay`` is the weight of the OLD state in
-running statistics; ``gamma`` and ``beta`` are learned; ``eps`` stands inside the root. Each gradient is autograd's, and
-the tests hold it to finite differences.
+All take ``x`` of shape ``[N, C]`` or ``[N, C, *spatial]`` with channels on axis 1, as torch does, and keep one
+statistic a channel over the ``m = N * prod(spatial)`` values that share it [BN-1.1]. ``decay`` is the weight of the OLD
+state in running statistics; ``gamma`` and ``beta`` are learned; ``eps`` stands inside the root. Each gradient is
+autograd's, and the tests hold it to finite differences.
 """
 
 from __future__ import annotations
@@ -81,10 +81,10 @@ class VarianceOnlyNorm(_Running):
 class GhostBatchNorm(_Running):
     """Batch normalization with statistics over parts of ``ghost`` samples (Hoffer et al., 2017).
 
-    The batch is cut along axis 0 into consecutive parts of ``ghost`` samples, each normalized by its own statistics; a last
-    part that is smaller keeps its own too. One update of the running statistics a part, in their order. With ``ghost`` at
-    least ``N`` it is batch normalization (with ddof 0 in the running variance). It tells the noise of the statistics, set by
-    ``ghost``, from the noise of the gradient, set by ``N``.
+    The batch is cut along axis 0 into consecutive parts of ``ghost`` samples, each normalized by its own statistics; a
+    last part that is smaller keeps its own too. One update of the running statistics a part, in their order. With
+    ``ghost`` at least ``N`` it is batch normalization (with ddof 0 in the running variance). It tells the noise of the
+    statistics, set by ``ghost``, from the noise of the gradient, set by ``N``.
     """
 
     def __init__(self, channels: int, gamma: float = 1.0, *, ghost: int, decay: float = 0.9, eps: float = 1e-5) -> None:
@@ -110,10 +110,10 @@ class GhostBatchNorm(_Running):
 class PopulationNorm(Affine):
     """``gamma * (x - population_mean) / sqrt(population_var + eps) + beta`` (Luo et al., 2019): no noise of statistics.
 
-    The statistics are constants for the gradient, set by :func:`refresh` from a sample of the population, or, where ``live``
-    is set, in training those of the input itself, with gradient: the caller then passes the whole population through the
-    layer and takes the loss on the batch's rows alone. The layer also keeps what gamma decay needs: the rate of positive
-    outputs, F and the excess kurtosis of the input.
+    The statistics are constants for the gradient, set by :func:`refresh` from a sample of the population, or, where
+    ``live`` is set, in training those of the input itself, with gradient: the caller then passes the whole population
+    through the layer and takes the loss on the batch's rows alone. The layer also keeps what gamma decay needs: the
+    rate of positive outputs, F and the excess kurtosis of the input.
     """
 
     live = False
@@ -121,8 +121,14 @@ class PopulationNorm(Affine):
     def __init__(self, channels: int, gamma: float = 1.0, *, eps: float = 1e-5) -> None:
         super().__init__(channels, gamma)
         self.eps, self.refreshing = eps, False
-        for name, value in (("population_mean", 0.0), ("population_var", 1.0), ("positive_rate", 0.5),
-                            ("fisher", 0.5), ("excess_kurtosis", 0.0), ("shared", 1.0)):
+        for name, value in (
+            ("population_mean", 0.0),
+            ("population_var", 1.0),
+            ("positive_rate", 0.5),
+            ("fisher", 0.5),
+            ("excess_kurtosis", 0.0),
+            ("shared", 1.0),
+        ):
             self.register_buffer(name, torch.full((channels,), value))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -160,7 +166,8 @@ class PopulationNorm(Affine):
 
 @torch.no_grad()
 def refresh(model: nn.Module, sample: Tensor) -> None:
-    """Set every :class:`PopulationNorm` in ``model`` from one pass over ``sample``: each sees the earlier ones refreshed."""
+    """Set every :class:`PopulationNorm` in ``model`` from one pass over ``sample``: each sees the earlier ones
+    refreshed."""
     layers = [m for m in model.modules() if isinstance(m, PopulationNorm)]
     was_training = model.training
     model.eval()
@@ -177,8 +184,8 @@ def refresh(model: nn.Module, sample: Tensor) -> None:
 class UnitWeight(nn.Module):
     """A linear or convolution layer without bias whose weight is divided by its norm, one norm an output channel.
 
-    ``UnitWeight`` followed by :class:`Affine` is weight normalization (Salimans and Kingma, 2016), gamma being its ``g``;
-    followed by a mean-only or variance-only layer it is the text's "WN + mean BN" and "WN + variance BN".
+    ``UnitWeight`` followed by :class:`Affine` is weight normalization (Salimans and Kingma, 2016), gamma being its
+    ``g``; followed by a mean-only or variance-only layer it is the text's "WN + mean BN" and "WN + variance BN".
     """
 
     def __init__(self, linear: nn.Linear | nn.Conv2d) -> None:

@@ -19,8 +19,8 @@ EPS, DECAY = 1e-5, 0.9
 class FromScratch(nn.Module):
     """The text's layer for ``[N, C]`` and ``[N, C, H, W]``, with its flaws.
 
-    Whether gradients are enabled, not ``training``, chooses the statistics; running ones are plain attributes and take the
-    variance with ddof 0. ``ddof`` 1 in training is no flaw of the text's, but the control of the comparison.
+    Whether gradients are enabled, not ``training``, chooses the statistics; running ones are plain attributes and take
+    the variance with ddof 0. ``ddof`` 1 in training is no flaw of the text's, but the control of the comparison.
     """
 
     def __init__(self, channels: int, dims: int, ddof: int = 0) -> None:
@@ -53,9 +53,23 @@ def _ddof1(channels: int, dims: int) -> nn.Module:
 def lenet(channels: int, norm) -> nn.Sequential:
     """LeNet on 28x28 with ``norm(channels, dims)`` before each sigmoid (``nn.Identity()`` for none)."""
     return nn.Sequential(
-        nn.Conv2d(channels, 6, 5), norm(6, 4), nn.Sigmoid(), nn.AvgPool2d(2),
-        nn.Conv2d(6, 16, 5), norm(16, 4), nn.Sigmoid(), nn.AvgPool2d(2), nn.Flatten(),
-        nn.Linear(256, 120), norm(120, 2), nn.Sigmoid(), nn.Linear(120, 84), norm(84, 2), nn.Sigmoid(), nn.Linear(84, 10))
+        nn.Conv2d(channels, 6, 5),
+        norm(6, 4),
+        nn.Sigmoid(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        norm(16, 4),
+        nn.Sigmoid(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(256, 120),
+        norm(120, 2),
+        nn.Sigmoid(),
+        nn.Linear(120, 84),
+        norm(84, 2),
+        nn.Sigmoid(),
+        nn.Linear(84, 10),
+    )
 
 
 def _build(run: Run, norm, seed: int) -> nn.Sequential:
@@ -73,7 +87,8 @@ def _rounded(values: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _losses(model: nn.Module, data: Tensors, run: Run, jitter: np.random.Generator | None = None) -> np.ndarray:
-    """Loss at each of the first steps in float64, lr 1; ``jitter`` rounds every weight and every output of a BN once more."""
+    """Loss at each of the first steps in float64, lr 1; ``jitter`` rounds every weight and every output of a BN once
+    more."""
     model, losses = model.double(), []
     if jitter is not None:
         for layer in model:
@@ -93,25 +108,36 @@ def _losses(model: nn.Module, data: Tensors, run: Run, jitter: np.random.Generat
 
 
 def _trajectories(run: Run, data: Tensors) -> dict[str, np.ndarray]:
-    """Losses' difference between the two implementations, and the allowance: what rounding alone does to the framework's.
+    """Losses' difference between the two implementations, and the allowance: what rounding alone does to the
+    framework's.
 
-    A BN layer and its gradient take some tens of rounded operations a value, in another order in each implementation. The
-    allowance at a step is therefore a hundred times what one more rounding of every weight and every BN output makes, the
-    largest so far of three such runs, or what one rounding of the loss is. ``control`` is the difference that a true
-    error makes, ddof 1 in training: so that an allowance too wide to notice anything would show.
+    A BN layer and its gradient take some tens of rounded operations a value, in another order in each implementation.
+    The allowance at a step is therefore a hundred times what one more rounding of every weight and every BN output
+    makes, the largest so far of three such runs, or what one rounding of the loss is. ``control`` is the difference
+    that a true error makes, ddof 1 in training: so that an allowance too wide to notice anything would show.
     """
     framework, scratch, wrong = (_build(run, norm, 0) for norm in (_framework, FromScratch, _ddof1))
     base = _losses(copy.deepcopy(framework), data, run)
     jittered = [np.abs(_losses(copy.deepcopy(framework), data, run, run.rng(9, r)) - base) for r in range(3)]
-    return {"difference": np.abs(_losses(scratch, data, run) - base), "control": np.abs(_losses(wrong, data, run) - base),
-            "allowance": 100 * np.maximum.accumulate(np.max([*jittered, 2.0**-52 * base], 0))}
+    return {
+        "difference": np.abs(_losses(scratch, data, run) - base),
+        "control": np.abs(_losses(wrong, data, run) - base),
+        "allowance": 100 * np.maximum.accumulate(np.max([*jittered, 2.0**-52 * base], 0)),
+    }
 
 
 def _flaws(run: Run, data: Tensors) -> dict[str, Number]:
     """What the from-scratch layer's way of choosing the mode and keeping its state does."""
     model = _build(run, FromScratch, 1)
-    train(model, data.train_x, data.train_y, torch.optim.SGD(model.parameters(), lr=1.0), batch=run["batch"],
-          steps=run["steps"], rng=run.rng(1))
+    train(
+        model,
+        data.train_x,
+        data.train_y,
+        torch.optim.SGD(model.parameters(), lr=1.0),
+        batch=run["batch"],
+        steps=run["steps"],
+        rng=run.rng(1),
+    )
     kept = score(model, data.test_x, data.test_y)[0]
     loaded = _build(run, FromScratch, 2)
     loaded.load_state_dict(model.state_dict())
@@ -124,8 +150,12 @@ def _flaws(run: Run, data: Tensors) -> dict[str, Number]:
     return {
         "kept": Number.exact("from scratch: test accuracy", 100 * kept, "%"),
         "lost": Number.exact("from scratch: after saving and loading its state_dict", 100 * lost, "%"),
-        "eval": Number.exact("from scratch, eval() with gradients: largest change against inference", (out - inference).abs().max()),
-        "moved": Number.exact("from scratch, eval() with gradients: change of the running mean", (layer.mean - before).abs().max()),
+        "eval": Number.exact(
+            "from scratch, eval() with gradients: largest change against inference", (out - inference).abs().max()
+        ),
+        "moved": Number.exact(
+            "from scratch, eval() with gradients: change of the running mean", (layer.mean - before).abs().max()
+        ),
     }
 
 
@@ -142,18 +172,32 @@ def measure(run: Run) -> Measurement:
     found: dict[tuple[str, float], list[tuple[float, list[float]]]] = {(k, lr): [] for k in kinds for lr in run["lrs"]}
     for kind, lr, seed in run.track([(*key, s) for key in found for s in range(run["seeds"])], "networks"):
         model, losses = _build(run, kinds[kind], seed), []
-        train(model, data.train_x, data.train_y, torch.optim.SGD(model.parameters(), lr=lr), batch=run["batch"],
-              steps=run["steps"], rng=run.rng(seed), after=lambda _, loss, keep=losses: keep.append(loss))
+        train(
+            model,
+            data.train_x,
+            data.train_y,
+            torch.optim.SGD(model.parameters(), lr=lr),
+            batch=run["batch"],
+            steps=run["steps"],
+            rng=run.rng(seed),
+            after=lambda _, loss, keep=losses: keep.append(loss),
+        )
         found[kind, lr].append((100 * score(model, data.test_x, data.test_y)[0], losses))
         if (kind, lr, seed) == ("with BN", 1.0, 0):
             gamma, beta = (p.detach().flatten().cpu().numpy() for p in (model[1].weight, model[1].bias))
     paths = _trajectories(run, data)
     numbers = {
-        "score": Number.exact("from scratch against framework: largest loss difference / allowance",
-                              float((paths["difference"] / paths["allowance"]).max())),
-        "control": Number.exact("the same with ddof 1 in training, an error to be noticed",
-                                float((paths["control"] / paths["allowance"]).max())),
-        "first": Number.exact("from scratch against framework: loss difference at step 1", paths["difference"][0], "nats"),
+        "score": Number.exact(
+            "from scratch against framework: largest loss difference / allowance",
+            float((paths["difference"] / paths["allowance"]).max()),
+        ),
+        "control": Number.exact(
+            "the same with ddof 1 in training, an error to be noticed",
+            float((paths["control"] / paths["allowance"]).max()),
+        ),
+        "first": Number.exact(
+            "from scratch against framework: loss difference at step 1", paths["difference"][0], "nats"
+        ),
     }
     for (kind, lr), runs in found.items():
         numbers[f"{kind} {lr:g}"] = Number.of(f"test accuracy {kind}, learning rate {lr:g}", [r[0] for r in runs], "%")
@@ -168,13 +212,23 @@ def draw(m: Measurement):
     styles = {"with BN": BN, "without": PLAIN}
     for (kind, lr), runs in m.series["found"].items():
         losses = np.array([r[1] for r in runs])
-        band(axes[0], np.arange(1, losses.shape[1] + 1), losses, styles[kind], f"{kind}, lr {lr:g}",
-             linestyle="-" if lr == 1 else ":")
+        band(
+            axes[0],
+            np.arange(1, losses.shape[1] + 1),
+            losses,
+            styles[kind],
+            f"{kind}, lr {lr:g}",
+            linestyle="-" if lr == 1 else ":",
+        )
     axes[0].set(title="Training loss", xlabel="step", ylabel="loss (nats)", ylim=(0, 3.2))
     axes[0].legend(ncols=2, loc="upper right", fontsize=7.8)
     paths, steps = m.series["paths"], np.arange(1, len(m.series["paths"]["difference"]) + 1)
-    axes[1].semilogy(steps, np.maximum(paths["difference"], 1e-17), "o-", color=BN, markersize=4, label="difference of the losses")
-    axes[1].semilogy(steps, np.maximum(paths["control"], 1e-17), "s-", color=PLAIN, markersize=4, label="with an error: ddof 1")
+    axes[1].semilogy(
+        steps, np.maximum(paths["difference"], 1e-17), "o-", color=BN, markersize=4, label="difference of the losses"
+    )
+    axes[1].semilogy(
+        steps, np.maximum(paths["control"], 1e-17), "s-", color=PLAIN, markersize=4, label="with an error: ddof 1"
+    )
     axes[1].semilogy(steps, np.maximum(paths["allowance"], 1e-17), color=ALT, linestyle="--", label="allowance")
     axes[1].set(title="From scratch against framework", xlabel="step (float64)", ylabel="loss difference (nats)")
     axes[1].legend()
@@ -193,31 +247,44 @@ CLAIM = Claim(
     name="lenet",
     title="BN from scratch equals the framework's in LeNet, and makes learning rate 1.0 trainable",
     statement="LeNet with a hand-written BN before each sigmoid trains at learning rate 1.0, batch 256; the concise version with "
-              "the framework's layers does the same. BN allows larger learning rates.",
+    "the framework's layers does the same. BN allows larger learning rates.",
     source="Text 004 (notes on d2l, batch normalization)",
     method="Images enlarged to 28x28 where they are smaller. Losses of both versions from the same weights and batches in float64, "
-           "plain SGD at 1.0, against an allowance: a hundred times what one more rounding of every weight and BN output makes "
-           "of the framework's own losses. With torch's BN and without, at 0.1 and 1.0: test accuracy.",
+    "plain SGD at 1.0, against an allowance: a hundred times what one more rounding of every weight and BN output makes "
+    "of the framework's own losses. With torch's BN and without, at 0.1 and 1.0: test accuracy.",
     headline="same path: {score} of the allowance; rate 1.0: {with BN 1} with BN, {without 1} without; rate 0.1 with "
-             "BN: {with BN 0.1}; by hand {kept}, saved and loaded {lost}",
+    "BN: {with BN 0.1}; by hand {kept}, saved and loaded {lost}",
     checks=(
-        Check("From scratch and framework take the same path: loss differences within the allowance.",
-              lambda n: n["score"].value <= 1),
-        Check("... and the allowance is not so wide that it would let ddof 1 pass (by ten times at least).",
-              lambda n: n["control"].value >= 10),
+        Check(
+            "From scratch and framework take the same path: loss differences within the allowance.",
+            lambda n: n["score"].value <= 1,
+        ),
+        Check(
+            "... and the allowance is not so wide that it would let ddof 1 pass (by ten times at least).",
+            lambda n: n["control"].value >= 10,
+        ),
         Check("With BN, learning rate 1.0 trains (test accuracy above 80 %).", lambda n: n["with BN 1"].low > 80),
         Check("Without BN it does not (test accuracy below 50 %).", lambda n: n["without 1"].high < 50, core=False),
-        Check("With BN, 1.0 does better than 0.1 in the same number of steps.",
-              lambda n: n["with BN 1"].low > n["with BN 0.1"].high, core=False),
-        Check("The from-scratch version survives saving and loading (within 1 point).",
-              lambda n: abs(n["kept"].value - n["lost"].value) <= 1, core=False),
+        Check(
+            "With BN, 1.0 does better than 0.1 in the same number of steps.",
+            lambda n: n["with BN 1"].low > n["with BN 0.1"].high,
+            core=False,
+        ),
+        Check(
+            "The from-scratch version survives saving and loading (within 1 point).",
+            lambda n: abs(n["kept"].value - n["lost"].value) <= 1,
+            core=False,
+        ),
     ),
-    errata=("The layer asks whether gradients are enabled, not whether it trains: eval() with gradients normalizes by the batch and "
-            "moves the running statistics; training under no_grad does neither.",
-            "Running statistics are plain attributes: not in the state_dict, so that a saved model is loaded with mean 0 and "
-            "variance 1.",
-            "Its running variance has ddof 0 where the framework's has ddof 1: inference differs by m/(m-1) in the variance."),
+    errata=(
+        "The layer asks whether gradients are enabled, not whether it trains: eval() with gradients normalizes by the batch and "
+        "moves the running statistics; training under no_grad does neither.",
+        "Running statistics are plain attributes: not in the state_dict, so that a saved model is loaded with mean 0 and "
+        "variance 1.",
+        "Its running variance has ddof 0 where the framework's has ddof 1: inference differs by m/(m-1) in the variance.",
+    ),
     quick={"batch": 256, "steps": 60, "trajectory": 10, "seeds": 3, "lrs": [0.1, 1.0]},
     full={"batch": 256, "steps": 600, "trajectory": 40, "seeds": 5, "lrs": [0.1, 1.0]},
-    measure=measure, draw=draw,
+    measure=measure,
+    draw=draw,
 )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .data import Images
-from .layers import (Affine, GhostBatchNorm, MeanOnlyNorm, PopulationNorm, UnitWeight, VarianceOnlyNorm)
+from .layers import Affine, GhostBatchNorm, MeanOnlyNorm, PopulationNorm, UnitWeight, VarianceOnlyNorm
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ def tensors(images: Images, device: str, *, size: int | None = None, flat: bool 
     def y(part: np.ndarray) -> Tensor:
         return torch.from_numpy(part).to(device)
 
-    return Tensors(x(images.train_x), y(images.train_y), x(images.valid_x), y(images.valid_y),
-                   x(images.test_x), y(images.test_y))
+    return Tensors(
+        x(images.train_x), y(images.train_y), x(images.valid_x), y(images.valid_y), x(images.test_x), y(images.test_y)
+    )
 
 
 def batches(n: int, size: int, steps: int, rng: np.random.Generator, *, drop_last: bool = True) -> Iterator[Tensor]:
@@ -47,7 +48,7 @@ def batches(n: int, size: int, steps: int, rng: np.random.Generator, *, drop_las
     while True:
         order = torch.from_numpy(rng.permutation(n))
         for start in range(0, n, size):
-            part = order[start:start + size]
+            part = order[start : start + size]
             if drop_last and len(part) < size:
                 break
             if done == steps:
@@ -56,9 +57,19 @@ def batches(n: int, size: int, steps: int, rng: np.random.Generator, *, drop_las
             yield part
 
 
-def train(model: nn.Module, x: Tensor, y: Tensor, optimizer: torch.optim.Optimizer, *, batch: int, steps: int,
-          rng: np.random.Generator, after: Callable[[int, float], None] | None = None, drop_last: bool = True,
-          penalty: Callable[[], Tensor] | None = None) -> None:
+def train(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    optimizer: torch.optim.Optimizer,
+    *,
+    batch: int,
+    steps: int,
+    rng: np.random.Generator,
+    after: Callable[[int, float], None] | None = None,
+    drop_last: bool = True,
+    penalty: Callable[[], Tensor] | None = None,
+) -> None:
     """Cross-entropy training. ``after(step, loss)`` is called after each step (steps count from 1)."""
     model.train()
     for step, index in enumerate(batches(len(x), batch, steps, rng, drop_last=drop_last), start=1):
@@ -81,12 +92,19 @@ def score(model: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
     return float((out.argmax(1) == y).double().mean()), float(nn.functional.cross_entropy(out, y))
 
 
-def mlp(inputs: int, hidden: tuple[int, ...], *, norm: Callable[[int], nn.Module] | None = None,
-        activation: type[nn.Module] = nn.Sigmoid, std: float | None = None, classes: int = 10) -> nn.Sequential:
+def mlp(
+    inputs: int,
+    hidden: tuple[int, ...],
+    *,
+    norm: Callable[[int], nn.Module] | None = None,
+    activation: type[nn.Module] = nn.Sigmoid,
+    std: float | None = None,
+    classes: int = 10,
+) -> nn.Sequential:
     """Dense layers with a normalization before each activation.
 
-    ``std`` draws weights from N(0, std²); without it they are He's where ReLU follows, so that a plain network trains at all,
-    and torch's default elsewhere. Biases of drawn weights are 0.
+    ``std`` draws weights from N(0, std²); without it they are He's where ReLU follows, so that a plain network trains
+    at all, and torch's default elsewhere. Biases of drawn weights are 0.
     """
     layers: list[nn.Module] = []
     for width in hidden:
@@ -132,13 +150,21 @@ class Bias(nn.Module):
         return x + self.bias.reshape(1, -1, *[1] * (x.ndim - 2))
 
 
-def cnn(shape: tuple[int, int, int], width: int, hidden: int, *, norms: str | tuple[str, ...] = "BN",
-        before: float = 0.0, behind: float = 0.0, ghost: int | None = None) -> nn.Sequential:
+def cnn(
+    shape: tuple[int, int, int],
+    width: int,
+    hidden: int,
+    *,
+    norms: str | tuple[str, ...] = "BN",
+    before: float = 0.0,
+    behind: float = 0.0,
+    ghost: int | None = None,
+) -> nn.Sequential:
     """conv-conv-conv-conv-pool-fc-fc of the regularization text, scaled: ``width`` channels, then twice as many.
 
-    The text's is ``width=32, hidden=512`` on 32x32 images; the claims shrink it for 8x8 digits and two cores. ``norms`` names
-    the normalization of the five hidden layers, or one for all. ``before`` and ``behind`` are dropout rates before and after
-    each normalization. He initialization; ReLU; no bias beside a normalization.
+    The text's is ``width=32, hidden=512`` on 32x32 images; the claims shrink it for 8x8 digits and two cores.
+    ``norms`` names the normalization of the five hidden layers, or one for all. ``before`` and ``behind`` are dropout
+    rates before and after each normalization. He initialization; ReLU; no bias beside a normalization.
     """
     channels, height, breadth = shape
     kinds = (norms,) * 5 if isinstance(norms, str) else norms
@@ -153,8 +179,13 @@ def cnn(shape: tuple[int, int, int], width: int, hidden: int, *, norms: str | tu
             linear = nn.Linear(channels * (height // 2) * (breadth // 2), hidden, bias=False)
         nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
         head, norm = normalized(linear, kind, ghost)
-        layers += [head, *([nn.Dropout(before)] if before else []), norm,
-                   *([nn.Dropout(behind)] if behind else []), nn.ReLU()]
+        layers += [
+            head,
+            *([nn.Dropout(before)] if before else []),
+            norm,
+            *([nn.Dropout(behind)] if behind else []),
+            nn.ReLU(),
+        ]
     return nn.Sequential(*layers, nn.Linear(hidden, 10))
 
 

@@ -39,14 +39,19 @@ def measure(run: Run) -> Measurement:
         for kept, outputs in zip(zeros, (first, second), strict=True):
             kept.append(float((outputs["none"] == 0).mean()))
     excess = {key: np.subtract(distance[key], distance["same"]) for key in ("before", "after")}
-    return Measurement({
-        "none": Number.of("distance between the two output distributions (Kolmogorov-Smirnov), no BN", distance["none"]),
-        "same": Number.of("the same distance between two samples of one neuron", distance["same"]),
-        "before": Number.of("distance beyond that of one neuron, BN before ReLU", excess["before"]),
-        "after": Number.of("distance beyond that of one neuron, BN after ReLU", excess["after"]),
-        "zero1": Number.of("outputs that ReLU sets to zero, first weights", np.array(zeros[0]) * 100, "%"),
-        "zero2": Number.of("outputs that ReLU sets to zero, second weights", np.array(zeros[1]) * 100, "%"),
-    }, {"first": first, "second": second})
+    return Measurement(
+        {
+            "none": Number.of(
+                "distance between the two output distributions (Kolmogorov-Smirnov), no BN", distance["none"]
+            ),
+            "same": Number.of("the same distance between two samples of one neuron", distance["same"]),
+            "before": Number.of("distance beyond that of one neuron, BN before ReLU", excess["before"]),
+            "after": Number.of("distance beyond that of one neuron, BN after ReLU", excess["after"]),
+            "zero1": Number.of("outputs that ReLU sets to zero, first weights", np.array(zeros[0]) * 100, "%"),
+            "zero2": Number.of("outputs that ReLU sets to zero, second weights", np.array(zeros[1]) * 100, "%"),
+        },
+        {"first": first, "second": second},
+    )
 
 
 def draw(m: Measurement):
@@ -58,8 +63,16 @@ def draw(m: Measurement):
         for name, color, w in (("first", BN, WEIGHTS[0]), ("second", ALT, WEIGHTS[1])):
             values = m.series[name][key]
             axis.hist(values, bins, density=True, histtype="stepfilled", color=color, alpha=0.35)
-            axis.hist(values, bins, density=True, histtype="step", color=color, linewidth=1.6, linestyle="-" if name == "first" else "--",
-                      label=f"w = ({w[0]:g}, {w[1]:g}), bias {w[2]:g}")
+            axis.hist(
+                values,
+                bins,
+                density=True,
+                histtype="step",
+                color=color,
+                linewidth=1.6,
+                linestyle="-" if name == "first" else "--",
+                label=f"w = ({w[0]:g}, {w[1]:g}), bias {w[2]:g}",
+            )
         axis.set(title=title, xlabel="output of the neuron", ylabel="density" if key == "none" else "")
     axes[0].legend()
     return figure
@@ -69,23 +82,34 @@ CLAIM = Claim(
     name="neuron-histogram",
     title="Changing one neuron's weights reshapes its output distribution; BN pins it",
     statement="Even a small change of the incoming weights changes the statistics of a ReLU neuron's output a lot: with "
-              "w = (-0.5, 0.25) most of the output is zeroed. Normalizing each batch removes that change.",
+    "w = (-0.5, 0.25) most of the output is zeroed. Normalizing each batch removes that change.",
     source="Text 003 (Batch Normalization in PyTorch, in Russian)",
     method="Standard normal inputs through ReLU(w·x + w0) under both weight sets, with BN before and after the activation. "
-           "Distance between the two output distributions: Kolmogorov-Smirnov, over independent samples, against the distance "
-           "of two samples of one and the same neuron.",
+    "Distance between the two output distributions: Kolmogorov-Smirnov, over independent samples, against the distance "
+    "of two samples of one and the same neuron.",
     headline="Kolmogorov-Smirnov distance {none} without BN; beyond that of one neuron {before} with BN before ReLU, "
-             "{after} after it; the second weights zero {zero2} of the outputs",
+    "{after} after it; the second weights zero {zero2} of the outputs",
     checks=(
         Check("Without BN the two distributions are apart by more than 0.05.", lambda n: n["none"].low > 0.05),
-        Check("With BN before ReLU they differ no more than two samples of one neuron (within 0.01).",
-              lambda n: n["before"].within(-1, 0.01)),
-        Check("With BN after ReLU the same holds: not only mean and variance but the shape is pinned.",
-              lambda n: n["after"].within(-1, 0.01), core=False),
-        Check("The second weights zero most of the outputs, as the text says.", lambda n: n["zero2"].low > 50, core=False),
+        Check(
+            "With BN before ReLU they differ no more than two samples of one neuron (within 0.01).",
+            lambda n: n["before"].within(-1, 0.01),
+        ),
+        Check(
+            "With BN after ReLU the same holds: not only mean and variance but the shape is pinned.",
+            lambda n: n["after"].within(-1, 0.01),
+            core=False,
+        ),
+        Check(
+            "The second weights zero most of the outputs, as the text says.", lambda n: n["zero2"].low > 50, core=False
+        ),
     ),
-    errata=("With the stated weights and w0 = +1 the pre-activation is N(1, 0.31), of which ReLU zeroes 3.7 %, fewer than "
-            "with the first weights (7.9 %), not most. The histogram the text describes belongs to a negative w0.",),
-    quick={"samples": 20_000, "repetitions": 10}, full={"samples": 100_000, "repetitions": 30},
-    measure=measure, draw=draw,
+    errata=(
+        "With the stated weights and w0 = +1 the pre-activation is N(1, 0.31), of which ReLU zeroes 3.7 %, fewer than "
+        "with the first weights (7.9 %), not most. The histogram the text describes belongs to a negative w0.",
+    ),
+    quick={"samples": 20_000, "repetitions": 10},
+    full={"samples": 100_000, "repetitions": 30},
+    measure=measure,
+    draw=draw,
 )

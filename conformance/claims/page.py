@@ -15,8 +15,13 @@ def render(results: Sequence[Result], facts: Mapping[str, Any]) -> str:
     """The page's HTML. Figures are data URIs, so that ids inside one SVG cannot meet those of another."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-    environment = Environment(loader=PackageLoader(__package__), undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True, autoescape=select_autoescape(default=True))
+    environment = Environment(
+        loader=PackageLoader(__package__),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=select_autoescape(default=True),
+    )
     environment.filters["interval"] = interval
     environment.filters["css"] = CSS_CLASS.__getitem__
     environment.filters["data_uri"] = _data_uri

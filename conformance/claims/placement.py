@@ -34,8 +34,16 @@ def _one(run: Run, data: Tensors, activation: str, after: bool, seed: int) -> tu
         if step % run["every"] == 0:
             curve.append(score(model, data.valid_x, data.valid_y)[1])
 
-    train(model, data.train_x, data.train_y, momentum_sgd(model, 0.05), batch=60, steps=run["steps"], rng=run.rng(seed),
-          after=watch)
+    train(
+        model,
+        data.train_x,
+        data.train_y,
+        momentum_sgd(model, 0.05),
+        batch=60,
+        steps=run["steps"],
+        rng=run.rng(seed),
+        after=watch,
+    )
     return *score(model, data.test_x, data.test_y), curve
 
 
@@ -53,7 +61,9 @@ def measure(run: Run) -> Measurement:
             f"before_{activation}": Number.of(f"test accuracy, BN before {activation}", 100 * before[0], "%"),
             f"after_{activation}": Number.of(f"test accuracy, BN after {activation}", 100 * behind[0], "%"),
             f"gain_{activation}": Number.of(f"after minus before, {activation}", gains[activation], "points"),
-            f"loss_{activation}": Number.of(f"test loss, after minus before, {activation}", behind[1] - before[1], "nats"),
+            f"loss_{activation}": Number.of(
+                f"test loss, after minus before, {activation}", behind[1] - before[1], "nats"
+            ),
         }
     at = np.arange(1, run["steps"] // run["every"] + 1) * run["every"]
     return Measurement(numbers, {"found": found, "gains": gains, "at": at})
@@ -78,16 +88,22 @@ CLAIM = Claim(
     statement="BN was first placed before the nonlinearity; experiments show that placing it after gives better results.",
     source="Text 000 (BN in PyTorch); text 003 places it after ReLU, texts 002 and 004 before",
     method="MLPs of three hidden layers of 100 with ReLU or sigmoid, BN before or after each, the same initial weights and "
-           "batches, SGD 0.05 with heavy ball 0.9, batch 60. Paired differences of test accuracy over seeds.",
+    "batches, SGD 0.05 with heavy ball 0.9, batch 60. Paired differences of test accuracy over seeds.",
     headline="after minus before: {gain_ReLU} with ReLU, {gain_sigmoid} with sigmoid",
     checks=(
-        Check("With at least one activation, after is more accurate.",
-              lambda n: n["gain_ReLU"].low > 0 or n["gain_sigmoid"].low > 0),
-        Check("With neither activation is after less accurate.",
-              lambda n: n["gain_ReLU"].high >= 0 and n["gain_sigmoid"].high >= 0),
+        Check(
+            "With at least one activation, after is more accurate.",
+            lambda n: n["gain_ReLU"].low > 0 or n["gain_sigmoid"].low > 0,
+        ),
+        Check(
+            "With neither activation is after less accurate.",
+            lambda n: n["gain_ReLU"].high >= 0 and n["gain_sigmoid"].high >= 0,
+        ),
         Check("With ReLU, after is more accurate.", lambda n: n["gain_ReLU"].low > 0, core=False),
         Check("With sigmoid, after is more accurate.", lambda n: n["gain_sigmoid"].low > 0, core=False),
     ),
-    quick={"seeds": 10, "steps": 300, "every": 20}, full={"seeds": 20, "steps": 2000, "every": 50},
-    measure=measure, draw=draw,
+    quick={"seeds": 10, "steps": 300, "every": 20},
+    full={"seeds": 20, "steps": 2000, "every": 50},
+    measure=measure,
+    draw=draw,
 )

@@ -133,7 +133,7 @@ def _checked(where: object, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, n
         y = y[:, 0]
     if y.ndim != 1 or y.dtype.kind not in "ui" or len(y) != len(x):
         raise DataError(f"{where}: labels are {y.dtype}{list(y.shape)}, expected integers[{len(x)}], one an image")
-    if len(y) and not (0 <= int(y.min()) and int(y.max()) <= 9):
+    if len(y) and not (int(y.min()) >= 0 and int(y.max()) <= 9):
         raise DataError(f"{where}: labels run from {y.min()} to {y.max()}, expected 0 to 9")
     return x, y.astype(np.int64)
 
@@ -143,8 +143,9 @@ def _one_of(folder: str | Path, *names: str) -> Path:
         for candidate in (Path(folder) / name, Path(folder) / f"{name}.gz"):
             if candidate.is_file():
                 return candidate
-    raise DataError(f"{folder}: has no {names[0]} (nor {names[0]}.gz)" if "idx" in names[0]
-                    else f"{folder}: has no {names[0]}")
+    raise DataError(
+        f"{folder}: has no {names[0]} (nor {names[0]}.gz)" if "idx" in names[0] else f"{folder}: has no {names[0]}"
+    )
 
 
 def _line(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """The records of a claim: what is claimed, what was measured, what follows.
 
-The criterion is a tuple of :class:`Check`: sentences with a predicate over the numbers, written down beside the claim and
-never in sight of the data. A verdict is computed from them and from nothing else:
+The criterion is a tuple of :class:`Check`: sentences with a predicate over the numbers, written down beside the claim
+and never in sight of the data. A verdict is computed from them and from nothing else:
 
 * every check passes: ``holds``;
 * a core check fails: ``does not hold here``;
@@ -97,8 +97,8 @@ class Claim:
     """A claim, how it is measured and when it counts as true.
 
     ``quick`` and ``full`` are the sizes of the two settings, handed to ``measure`` as ``run.settings``. ``errata`` are
-    errors in the source's own formulas or code, as found by this measurement. ``headline`` and ``errata`` may name numbers
-    in braces (:func:`fill`).
+    errors in the source's own formulas or code, as found by this measurement. ``headline`` and ``errata`` may name
+    numbers in braces (:func:`fill`).
     """
 
     name: str
@@ -162,7 +162,9 @@ class Result:
             "settings": dict(self.settings),
             "verdict": self.verdict,
             "headline": self.headline,
-            "checks": [{"text": o.text, "core": o.core, "passed": o.passed, "numbers": list(o.numbers)} for o in self.outcomes],
+            "checks": [
+                {"text": o.text, "core": o.core, "passed": o.passed, "numbers": list(o.numbers)} for o in self.outcomes
+            ],
             "numbers": {key: number_data(n) for key, n in self.numbers.items()},
             "errata": list(self.errata),
             "notes": list(self.notes),
@@ -171,8 +173,10 @@ class Result:
 
 def number_data(number: Number) -> dict[str, Any]:
     """A number as strict JSON: a value that is not finite becomes None."""
-    finite = {k: (v if math.isfinite(v) else None) for k, v in
-              (("value", number.value), ("low", number.low), ("high", number.high))}
+    finite = {
+        k: (v if math.isfinite(v) else None)
+        for k, v in (("value", number.value), ("low", number.low), ("high", number.high))
+    }
     return {"label": number.label, **finite, "n": number.n, "unit": number.unit}
 
 
@@ -188,7 +192,9 @@ def interval(number: Number) -> str:
     if number.low == number.value == number.high:
         whole = abs(number.value) < 1e15 and number.value == int(number.value)
         return f"{number.value:,.0f}{unit}" if whole else f"{number.value:.4g}{unit}"
-    value = 0.0 if abs(number.value) < 1e-9 * (number.high - number.low) else number.value  # a sum's rounding is no digit
+    value = (
+        0.0 if abs(number.value) < 1e-9 * (number.high - number.low) else number.value
+    )  # a sum's rounding is no digit
     value, low, high = (f"{v:#.3g}".rstrip(".") for v in (value, number.low, number.high))
     return f"{value} [{low}, {high}]{unit}"
 

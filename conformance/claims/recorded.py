@@ -14,7 +14,8 @@ SETTINGS = ("quick", "full")
 
 
 def recorded(setting: str) -> dict[str, dict[str, Any]]:
-    """The claims of the recorded ``setting`` ("quick" or "full") by name, as :meth:`.record.Result.as_dict` gives them."""
+    """The claims of the recorded ``setting`` ("quick" or "full") by name, as :meth:`.record.Result.as_dict` gives
+    them."""
     run = json.loads(Path(__file__).with_name(f"{setting}.json").read_text(encoding="utf-8"))
     return {claim["name"]: claim for claim in run["claims"]}
 

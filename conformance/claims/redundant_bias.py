@@ -47,8 +47,9 @@ def _scores(kind: str, run: Run, repetition: int) -> tuple[float, float, float]:
     forward = ((out - reference).abs() / (8 * U * (size + out.detach().abs() * std) / std)).max()
     ((out - target) ** 2).sum().backward()
     m = h.numel() // 8
-    # The sum over m of dx = (dy - mean(dy) - x̂·mean(dy·x̂))/std is 0 in exact arithmetic. What is left is the rounding of the m
-    # terms, and of the mean of h, which moves all x̂ alike: by u·size/std each, times mean(dy·x̂)/std, m times.
+    # The sum over m of dx = (dy - mean(dy) - x̂·mean(dy·x̂))/std is 0 in exact arithmetic. What is left is the
+    # rounding of the m terms, and of the mean of h, which moves all x̂ alike: by u·size/std each, times
+    # mean(dy·x̂)/std, m times.
     dot = (2 * (out - target) * out).detach().sum(axes).abs()
     terms = h.grad.abs().sum(axes) + (size.squeeze() / std.squeeze() ** 2) * dot
     allowance = 8 * U * np.log2(m) * terms.double() + 1e-30
@@ -62,8 +63,8 @@ def _scores(kind: str, run: Run, repetition: int) -> tuple[float, float, float]:
 def _exact(run: Run) -> tuple[float, float]:
     """Integers, a batch of 64 and a dyadic bias, so that all means are exact: two-pass BN's difference, and torch's.
 
-    The two-pass formula centres both inputs to the same bits. torch updates its variance value by value, with partial means
-    that are not exact.
+    The two-pass formula centres both inputs to the same bits. torch updates its variance value by value, with partial
+    means that are not exact.
     """
     h = torch.from_numpy(run.rng(7).integers(-8, 9, (64, 8)).astype(np.float32))
     biased, norm = h + torch.arange(8) * 0.25, nn.BatchNorm1d(8)
@@ -99,17 +100,22 @@ def measure(run: Run) -> Measurement:
             forward.append(f), gradient.append(g), plain.append(p)
     gaps = _inference_gap(run, 120)
     exact, rounded = _exact(run)
-    return Measurement({
-        "exact": Number.exact("largest |BN(Wu+b) - BN(Wu)| where all means are exact, two-pass BN", exact),
-        "rounded": Number.exact("the same with torch's BN", rounded),
-        "forward": Number.exact("largest |BN(Wu+b) - BN(Wu)| over its rounding allowance, float32", max(forward)),
-        "gradient": Number.exact("largest |dL/db| over its rounding allowance, float32", max(gradient)),
-        "plain": Number.of("mean |dL/db| without BN, for comparison", plain),
-        "gap10": Number.exact("inference: difference after 10 steps (decay 0.9, bias 1)", gaps[9]),
-        "gap100": Number.exact("inference: difference after 100 steps", gaps[99]),
-        "law": Number.exact("inference: largest relative departure of that difference from decay^steps",
-                            float(np.abs(gaps[:60] * _std(run) / 0.9 ** np.arange(1, 61) - 1).max())),
-    }, {"gaps": gaps, "forward": forward, "gradient": gradient})
+    return Measurement(
+        {
+            "exact": Number.exact("largest |BN(Wu+b) - BN(Wu)| where all means are exact, two-pass BN", exact),
+            "rounded": Number.exact("the same with torch's BN", rounded),
+            "forward": Number.exact("largest |BN(Wu+b) - BN(Wu)| over its rounding allowance, float32", max(forward)),
+            "gradient": Number.exact("largest |dL/db| over its rounding allowance, float32", max(gradient)),
+            "plain": Number.of("mean |dL/db| without BN, for comparison", plain),
+            "gap10": Number.exact("inference: difference after 10 steps (decay 0.9, bias 1)", gaps[9]),
+            "gap100": Number.exact("inference: difference after 100 steps", gaps[99]),
+            "law": Number.exact(
+                "inference: largest relative departure of that difference from decay^steps",
+                float(np.abs(gaps[:60] * _std(run) / 0.9 ** np.arange(1, 61) - 1).max()),
+            ),
+        },
+        {"gaps": gaps, "forward": forward, "gradient": gradient},
+    )
 
 
 def _std(run: Run) -> np.ndarray:
@@ -126,14 +132,25 @@ def draw(m: Measurement):
     figure, axes = panels(2)
     for i, (key, color) in enumerate((("forward", BN), ("gradient", ALT))):
         scores = m.series[key]
-        axes[0].scatter(np.full(len(scores), i) + np.linspace(-0.25, 0.25, len(scores)), scores, color=color, s=16, alpha=0.6)
+        axes[0].scatter(
+            np.full(len(scores), i) + np.linspace(-0.25, 0.25, len(scores)), scores, color=color, s=16, alpha=0.6
+        )
     axes[0].axhline(1, color="#9aa1ad", linestyle="--", linewidth=1.2)
-    axes[0].set(title="Training: only rounding is left", ylabel="difference / rounding allowance", ylim=(0, 1.15), xlim=(-0.6, 1.6))
+    axes[0].set(
+        title="Training: only rounding is left",
+        ylabel="difference / rounding allowance",
+        ylim=(0, 1.15),
+        xlim=(-0.6, 1.6),
+    )
     axes[0].set_xticks([0, 1], ["output with and\nwithout bias", "gradient of\nthe bias"])
     steps = np.arange(1, len(m.series["gaps"]) + 1)
     axes[1].semilogy(steps[::5], m.series["gaps"][::5], "o", color=BN, label="measured")
     axes[1].semilogy(steps, 0.9**steps, color=PLAIN, linestyle=":", label="0.9^steps")
-    axes[1].set(title="Inference: the bias fades from the statistics", xlabel="training steps", ylabel="largest output difference")
+    axes[1].set(
+        title="Inference: the bias fades from the statistics",
+        xlabel="training steps",
+        ylabel="largest output difference",
+    )
     axes[1].legend()
     return figure
 
@@ -144,21 +161,33 @@ CLAIM = Claim(
     statement="BN(Wu + b) = BN(Wu), because the bias is subtracted with the mean: it may be left out.",
     source="Text 002 (what the BN layer does); text 003 gives the same advice",
     method="Dense and convolution layers with and without bias under torch's BN: the outputs' difference and the bias' gradient "
-           "over a rounding allowance (float32), a case in which all means are exact, and the difference in inference while "
-           "running statistics that started at 0 learn a bias of 1.",
+    "over a rounding allowance (float32), a case in which all means are exact, and the difference in inference while "
+    "running statistics that started at 0 learn a bias of 1.",
     headline="training: {forward} of the rounding allowance, gradient {gradient}; in inference a bias of 1 shows as "
-             "{gap10} after 10 steps, {gap100} after 100",
+    "{gap10} after 10 steps, {gap100} after 100",
     checks=(
-        Check("Where all means are exact, two-pass BN cancels the bias to the last bit.", lambda n: n["exact"].value == 0),
+        Check(
+            "Where all means are exact, two-pass BN cancels the bias to the last bit.", lambda n: n["exact"].value == 0
+        ),
         Check("In float32 the outputs differ by no more than rounding.", lambda n: n["forward"].value <= 1),
         Check("The bias' gradient is zero but for rounding.", lambda n: n["gradient"].value <= 1),
-        Check("In inference, too, the bias is gone after 10 training steps (difference below 1e-6).",
-              lambda n: n["gap10"].value < 1e-6, core=False),
-        Check("In inference it is gone after 100 steps but for decay^100 (difference below 1e-4).",
-              lambda n: n["gap100"].value < 1e-4, core=False),
+        Check(
+            "In inference, too, the bias is gone after 10 training steps (difference below 1e-6).",
+            lambda n: n["gap10"].value < 1e-6,
+            core=False,
+        ),
+        Check(
+            "In inference it is gone after 100 steps but for decay^100 (difference below 1e-4).",
+            lambda n: n["gap100"].value < 1e-4,
+            core=False,
+        ),
     ),
-    errata=("In inference the equality holds only as far as the running mean has learned the bias: with decay d it is off by "
-            "d^steps·γb/σ, and entirely if a bias is changed after training.",),
-    quick={"batch": 64, "repetitions": 12}, full={"batch": 64, "repetitions": 200},
-    measure=measure, draw=draw,
+    errata=(
+        "In inference the equality holds only as far as the running mean has learned the bias: with decay d it is off by "
+        "d^steps·γb/σ, and entirely if a bias is changed after training.",
+    ),
+    quick={"batch": 64, "repetitions": 12},
+    full={"batch": 64, "repetitions": 200},
+    measure=measure,
+    draw=draw,
 )

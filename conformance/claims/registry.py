@@ -7,9 +7,26 @@ from importlib import import_module
 from .record import Claim
 
 MODULES = (
-    "neuron_histogram", "sigmoid_mlp", "handwritten_layer", "keras_lines", "placement", "digitnn", "lenet",
-    "redundant_bias", "conv_sharing", "inference_statistics", "batch_noise", "gamma_decay", "committee",
-    "regularization_gap", "batch_size", "population_norm", "dropout", "variance_shift", "smoothness", "ablation",
+    "neuron_histogram",
+    "sigmoid_mlp",
+    "handwritten_layer",
+    "keras_lines",
+    "placement",
+    "digitnn",
+    "lenet",
+    "redundant_bias",
+    "conv_sharing",
+    "inference_statistics",
+    "batch_noise",
+    "gamma_decay",
+    "committee",
+    "regularization_gap",
+    "batch_size",
+    "population_norm",
+    "dropout",
+    "variance_shift",
+    "smoothness",
+    "ablation",
 )
 
 

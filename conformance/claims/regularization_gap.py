@@ -29,17 +29,27 @@ def measure(run: Run) -> Measurement:
     numbers = {f"gap_{k}": Number.of(f"test minus training loss, {k}", gap[k], "nats") for k in KINDS}
     numbers |= {f"acc_{k}": Number.of(f"test accuracy, {k}", table[k][1], "%") for k in KINDS}
     numbers |= {f"train_{k}": Number.of(f"training loss, {k}", table[k][2], "nats") for k in KINDS}
-    for better, worse in (("BN", "WN + mean BN"), ("BN", "WN + var BN"), ("WN + mean BN", "WN"), ("WN + var BN", "WN"),
-                          ("BN", "plain"), ("BN", "WN")):
-        numbers[f"{worse} > {better}"] = Number.of(f"gap of {worse} minus gap of {better}", gap[worse] - gap[better], "nats")
+    for better, worse in (
+        ("BN", "WN + mean BN"),
+        ("BN", "WN + var BN"),
+        ("WN + mean BN", "WN"),
+        ("WN + var BN", "WN"),
+        ("BN", "plain"),
+        ("BN", "WN"),
+    ):
+        numbers[f"{worse} > {better}"] = Number.of(
+            f"gap of {worse} minus gap of {better}", gap[worse] - gap[better], "nats"
+        )
     return Measurement(numbers, {"gap": gap, "accuracy": {k: table[k][1] for k in KINDS}})
 
 
 def draw(m: Measurement):
     figure, axes = panels(2, width=11)
     labels = {k: k.replace(" + ", "\n+ ") for k in KINDS}
-    for axis, key, unit, title in ((axes[0], "gap", "test - training loss (nats)", "Generalization gap"),
-                                   (axes[1], "accuracy", "test accuracy (%)", "Accuracy")):
+    for axis, key, unit, title in (
+        (axes[0], "gap", "test - training loss (nats)", "Generalization gap"),
+        (axes[1], "accuracy", "test accuracy (%)", "Accuracy"),
+    ):
         dots(axis, {labels[k]: m.series[key][k] for k in KINDS}, COLORS, unit)
         axis.set(title=title)
     axes[0].set_ylim(0, None)
@@ -54,13 +64,13 @@ CLAIM = Claim(
     name="regularization-gap",
     title="BN generalizes better than weight normalization; mean-only and variance-only BN lie between",
     statement="In a CNN the gap of validation and training loss is smallest with BN; weight normalization with mean-only or "
-              "variance-only BN lies between BN and weight normalization alone, which is no better than a plain network.",
+    "variance-only BN lies between BN and weight normalization alone, which is no better than a plain network.",
     source="Text 001 (regularization in BN), section 2.4.2",
     method="The text's conv-conv-conv-conv-pool-fc-fc with fewer channels (8, 8, 16, 16, fc 64 in the quick setting) on part of the "
-           "training images, no augmentation, no weight decay, SGD 0.02 with heavy ball 0.9, the same for all. Layers without "
-           "batch variance start at γ = √2 (He). Test minus training loss in inference mode, paired over seeds.",
+    "training images, no augmentation, no weight decay, SGD 0.02 with heavy ball 0.9, the same for all. Layers without "
+    "batch variance start at γ = √2 (He). Test minus training loss in inference mode, paired over seeds.",
     headline="test minus training loss: plain {gap_plain}, WN {gap_WN}, WN + mean BN {gap_WN + mean BN}, WN + variance "
-             "BN {gap_WN + var BN}, BN {gap_BN}",
+    "BN {gap_WN + var BN}, BN {gap_BN}",
     checks=(
         Check("BN's gap is smaller than plain's.", _smaller("BN", "plain")),
         Check("BN's gap is smaller than weight normalization's.", _smaller("BN", "WN")),
@@ -68,10 +78,14 @@ CLAIM = Claim(
         Check("Mean-only BN lies between: below WN.", _smaller("WN + mean BN", "WN"), core=False),
         Check("Variance-only BN lies between: above BN.", _smaller("BN", "WN + var BN"), core=False),
         Check("Variance-only BN lies between: below WN.", _smaller("WN + var BN", "WN"), core=False),
-        Check("All reach a training loss below 0.05, so that the gaps compare like with like.",
-              lambda n: all(n[f"train_{k}"].high < 0.05 for k in KINDS), core=False),
+        Check(
+            "All reach a training loss below 0.05, so that the gaps compare like with like.",
+            lambda n: all(n[f"train_{k}"].high < 0.05 for k in KINDS),
+            core=False,
+        ),
     ),
     quick={"train": 300, "width": 8, "hidden": 64, "batch": 32, "steps": 250, "seeds": 10},
     full={"train": 1000, "width": 16, "hidden": 256, "batch": 64, "steps": 800, "seeds": 10},
-    measure=measure, draw=draw,
+    measure=measure,
+    draw=draw,
 )

@@ -71,12 +71,14 @@ def deterministic(threads: int = 1) -> Iterator[None]:
         torch.use_deterministic_algorithms(before[1])
 
 
-def execute(claim: Claim, images: Images, *, quick: bool, seed: int = 0, device: str = "cpu",
-            progress: Track = _silent) -> Result:
+def execute(
+    claim: Claim, images: Images, *, quick: bool, seed: int = 0, device: str = "cpu", progress: Track = _silent
+) -> Result:
     """Measure one claim, judge it by its criterion and draw it."""
     settings = claim.quick if quick else claim.full
     with deterministic():
         measurement = claim.measure(Run(claim.name, settings, images, seed, device, progress))
     verdict, outcomes = judge(claim.checks, measurement.numbers)
-    return Result(claim, settings, verdict, outcomes, measurement.numbers, measurement.notes,
-                  svg(claim.draw, measurement))
+    return Result(
+        claim, settings, verdict, outcomes, measurement.numbers, measurement.notes, svg(claim.draw, measurement)
+    )

@@ -1,10 +1,10 @@
 """CIFAR-10's Python batches without trusting them.
 
 A pickle is a program. This one is first read as text by :func:`pickletools.genops`, which executes nothing: only the
-opcodes that a dictionary of bytes, numbers, lists and arrays needs may occur, and no memo slot beyond their number (a huge
-slot number makes the C unpickler reserve memory for all below it). It is then run by an unpickler whose every global is an
-inert stand-in of this module: the file cannot name a callable of its choice, not even one of NumPy's, and the arrays are
-built here from the recorded shape and bytes after both were checked against each other.
+opcodes that a dictionary of bytes, numbers, lists and arrays needs may occur, and no memo slot beyond their number (a
+huge slot number makes the C unpickler reserve memory for all below it). It is then run by an unpickler whose every
+global is an inert stand-in of this module: the file cannot name a callable of its choice, not even one of NumPy's, and
+the arrays are built here from the recorded shape and bytes after both were checked against each other.
 """
 
 from __future__ import annotations
@@ -21,13 +21,59 @@ class PickleError(ValueError):
     """The pickle is truncated, or does something a batch of images does not need. The message is one line."""
 
 
-_ALLOWED = frozenset("""
-    PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT LONG LONG1 BININT BININT1 BININT2
-    STRING SHORT_BINSTRING BINSTRING SHORT_BINBYTES BINBYTES BINBYTES8
-    UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8
-    EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST APPEND APPENDS EMPTY_DICT DICT SETITEM SETITEMS
-    GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE BUILD
-""".split())
+_ALLOWED = frozenset(
+    [
+        "PROTO",
+        "FRAME",
+        "STOP",
+        "MARK",
+        "POP",
+        "POP_MARK",
+        "NONE",
+        "NEWTRUE",
+        "NEWFALSE",
+        "INT",
+        "LONG",
+        "LONG1",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "STRING",
+        "SHORT_BINSTRING",
+        "BINSTRING",
+        "SHORT_BINBYTES",
+        "BINBYTES",
+        "BINBYTES8",
+        "UNICODE",
+        "BINUNICODE",
+        "SHORT_BINUNICODE",
+        "BINUNICODE8",
+        "EMPTY_TUPLE",
+        "TUPLE",
+        "TUPLE1",
+        "TUPLE2",
+        "TUPLE3",
+        "EMPTY_LIST",
+        "LIST",
+        "APPEND",
+        "APPENDS",
+        "EMPTY_DICT",
+        "DICT",
+        "SETITEM",
+        "SETITEMS",
+        "GET",
+        "BINGET",
+        "LONG_BINGET",
+        "PUT",
+        "BINPUT",
+        "LONG_BINPUT",
+        "MEMOIZE",
+        "GLOBAL",
+        "STACK_GLOBAL",
+        "REDUCE",
+        "BUILD",
+    ]
+)
 _PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 
 

@@ -1,4 +1,5 @@
-"""How smooth the loss is along the training direction, with batch normalization, without it, and with noise behind it."""
+"""How smooth the loss is along the training direction, with batch normalization, without it, and with noise behind
+it."""
 
 from __future__ import annotations
 
@@ -20,8 +21,9 @@ LENGTHS = (0.5, 1.0, 2.0, 4.0)  # step lengths tried along the gradient, in step
 class Noise(nn.Module):
     """After a BN, in training: a shift and a scale of the distributions that change at each step, on purpose.
 
-    After Santurkar et al. (2018): each step draws a mean from U(-1/2, 1/2) and a scale from U(1, 5/4) for each channel; each
-    sample then has its own shift, uniform within 0.1 of that mean, and its own scale, normal around that scale with std 0.1.
+    After Santurkar et al. (2018): each step draws a mean from U(-1/2, 1/2) and a scale from U(1, 5/4) for each
+    channel; each sample then has its own shift, uniform within 0.1 of that mean, and its own scale, normal around that
+    scale with std 0.1.
     """
 
     def __init__(self, seed: int) -> None:
@@ -47,7 +49,9 @@ def network(run: Run, kind: str, seed: int) -> nn.Sequential:
     torch.manual_seed(run.key(seed))
 
     def norm(width: int) -> nn.Module:
-        return nn.BatchNorm1d(width) if kind == "BN" else nn.Sequential(nn.BatchNorm1d(width), Noise(run.key(seed, width)))
+        return (
+            nn.BatchNorm1d(width) if kind == "BN" else nn.Sequential(nn.BatchNorm1d(width), Noise(run.key(seed, width)))
+        )
 
     return mlp(run.images.inputs, (64,) * 4, norm=None if kind == "plain" else norm, activation=nn.ReLU).to(run.device)
 
@@ -105,7 +109,12 @@ def _one(run: Run, data: Tensors, kind: str, seed: int) -> dict[str, np.ndarray]
             p.grad = g
         optimizer.step()
     accuracy = score(model, data.test_x, data.test_y)[0]
-    return {"looks": np.array(looks).T, "shift": np.array(shift), "losses": np.array(losses), "accuracy": np.array(accuracy)}
+    return {
+        "looks": np.array(looks).T,
+        "shift": np.array(shift),
+        "losses": np.array(losses),
+        "accuracy": np.array(accuracy),
+    }
 
 
 def measure(run: Run) -> Measurement:
@@ -113,20 +122,38 @@ def measure(run: Run) -> Measurement:
     found: dict[str, list[dict[str, np.ndarray]]] = {kind: [] for kind in KINDS}
     for kind, seed in run.track([(k, s) for k in KINDS for s in range(run["seeds"])], "networks"):
         found[kind].append(_one(run, data, kind, seed))
-    value = {kind: np.array([[*r["looks"].mean(1), r["shift"].mean(), 100 * r["accuracy"]] for r in found[kind]]).T
-             for kind in KINDS}
-    labels = (("range", "range of the loss along the gradient", "nats"), ("change", "largest change of the gradient", ""),
-              ("relative", "largest change of the gradient / its norm", ""),
-              ("shift", "change of the last pre-activations' means between steps", ""), ("accuracy", "test accuracy", "%"))
-    numbers = {f"{key}_{kind}": Number.of(f"{label}, {kind}", value[kind][i], unit)
-               for i, (key, label, unit) in enumerate(labels) for kind in KINDS}
+    value = {
+        kind: np.array([[*r["looks"].mean(1), r["shift"].mean(), 100 * r["accuracy"]] for r in found[kind]]).T
+        for kind in KINDS
+    }
+    labels = (
+        ("range", "range of the loss along the gradient", "nats"),
+        ("change", "largest change of the gradient", ""),
+        ("relative", "largest change of the gradient / its norm", ""),
+        ("shift", "change of the last pre-activations' means between steps", ""),
+        ("accuracy", "test accuracy", "%"),
+    )
+    numbers = {
+        f"{key}_{kind}": Number.of(f"{label}, {kind}", value[kind][i], unit)
+        for i, (key, label, unit) in enumerate(labels)
+        for kind in KINDS
+    }
     for i, (key, label, unit) in enumerate(labels):
         numbers[f"{key}"] = Number.of(f"{label}: plain minus BN", value["plain"][i] - value["BN"][i], unit)
-        numbers[f"{key}_noisy"] = Number.of(f"{label}: plain minus BN + noise", value["plain"][i] - value["BN + noise"][i], unit)
+        numbers[f"{key}_noisy"] = Number.of(
+            f"{label}: plain minus BN + noise", value["plain"][i] - value["BN + noise"][i], unit
+        )
     numbers["cost"] = Number.of("test accuracy: BN minus BN + noise", value["BN"][4] - value["BN + noise"][4], "points")
     at = np.arange(1, run["steps"] // run["every"] + 1) * run["every"]
-    return Measurement(numbers, {"found": found, "at": at, "accuracy": {k: value[k][4] for k in KINDS},
-                                 "shift": {k: value[k][3] for k in KINDS}})
+    return Measurement(
+        numbers,
+        {
+            "found": found,
+            "at": at,
+            "accuracy": {k: value[k][4] for k in KINDS},
+            "shift": {k: value[k][3] for k in KINDS},
+        },
+    )
 
 
 def draw(m: Measurement):
@@ -149,24 +176,36 @@ CLAIM = Claim(
     name="smoothness",
     title="BN smooths the optimization, and that, not less covariate shift, is why it helps",
     statement="With BN the loss and the gradient vary less along the training direction. A network with noise behind BN, whose "
-              "distributions shift more than anyone's, still trains faster than one without BN and about as well as BN.",
+    "distributions shift more than anyone's, still trains faster than one without BN and about as well as BN.",
     source="Text 000 (BN in PyTorch), retelling Santurkar et al. 2018",
     method="MLP of four hidden ReLU layers of 64, He initialization (the original is VGG on CIFAR-10), plain SGD 0.05, batch 64; plain, with "
-           "BN, and with BN followed by a random shift (±0.5) and scale (1 to 1.25) that change at each step. At intervals the loss and gradient "
-           "at 0.5 to 4 step lengths along the gradient, on the batch of the step. Paired over seeds.",
+    "BN, and with BN followed by a random shift (±0.5) and scale (1 to 1.25) that change at each step. At intervals the loss and gradient "
+    "at 0.5 to 4 step lengths along the gradient, on the batch of the step. Paired over seeds.",
     headline="largest change of the gradient over its norm: plain {relative_plain}, BN {relative_BN}, BN + noise "
-             "{relative_BN + noise}; test accuracy {accuracy_plain}, {accuracy_BN}, {accuracy_BN + noise}",
+    "{relative_BN + noise}; test accuracy {accuracy_plain}, {accuracy_BN}, {accuracy_BN + noise}",
     checks=(
         Check("The loss varies less along the gradient with BN.", lambda n: n["range"].low > 0),
         Check("The gradient changes less with BN.", lambda n: n["change"].low > 0),
         Check("The gradient changes less with BN also for its norm.", lambda n: n["relative"].low > 0, core=False),
-        Check("With noise the last layer's input shifts more than without BN.", lambda n: n["shift_noisy"].high < 0, core=False),
-        Check("The network without BN trains too (test accuracy above 80 %), so that a plateau does not pass for smoothness.",
-              lambda n: n["accuracy_plain"].low > 80, core=False),
-        Check("With noise the network still ends more accurate than without BN.", lambda n: n["accuracy_noisy"].high < 0,
-              core=False),
+        Check(
+            "With noise the last layer's input shifts more than without BN.",
+            lambda n: n["shift_noisy"].high < 0,
+            core=False,
+        ),
+        Check(
+            "The network without BN trains too (test accuracy above 80 %), so that a plateau does not pass for smoothness.",
+            lambda n: n["accuracy_plain"].low > 80,
+            core=False,
+        ),
+        Check(
+            "With noise the network still ends more accurate than without BN.",
+            lambda n: n["accuracy_noisy"].high < 0,
+            core=False,
+        ),
         Check("... and at most 2 points behind BN.", lambda n: n["cost"].high <= 2, core=False),
     ),
-    quick={"steps": 150, "every": 5, "seeds": 12}, full={"steps": 1500, "every": 25, "seeds": 12},
-    measure=measure, draw=draw,
+    quick={"steps": 150, "every": 5, "seeds": 12},
+    full={"steps": 1500, "every": 25, "seeds": 12},
+    measure=measure,
+    draw=draw,
 )

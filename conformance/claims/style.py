@@ -18,13 +18,34 @@ SKY = "#56b4e9"
 CYCLE = (BN, ALT, GREEN, PINK, AMBER, SKY, PLAIN)
 
 RC = {
-    "font.family": "DejaVu Sans", "font.size": 10, "axes.titlesize": 10.5, "axes.titleweight": "bold",
-    "axes.titlelocation": "left", "axes.titlepad": 8, "axes.labelsize": 9.5, "axes.edgecolor": "#9aa1ad",
-    "axes.labelcolor": INK, "text.color": INK, "xtick.color": "#4a5160", "ytick.color": "#4a5160",
-    "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": True, "grid.color": "#e4e7ec", "grid.linewidth": 0.8, "axes.axisbelow": True,
-    "legend.frameon": False, "legend.fontsize": 8.5, "lines.linewidth": 1.8, "lines.markersize": 5,
-    "figure.facecolor": "white", "savefig.facecolor": "white", "svg.hashsalt": "bnconform", "svg.fonttype": "path",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.labelsize": 9.5,
+    "axes.edgecolor": "#9aa1ad",
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": "#4a5160",
+    "ytick.color": "#4a5160",
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e7ec",
+    "grid.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "bnconform",
+    "svg.fonttype": "path",
 }
 
 
@@ -57,8 +78,16 @@ def dots(axis: Any, groups: dict[str, Any], colors: Any = CYCLE, unit: str = "")
         samples, color = np.asarray(samples, dtype=float), colors[i % len(colors)]
         axis.scatter(i + np.linspace(-0.14, 0.14, len(samples)), samples, s=18, color=color, alpha=0.45, linewidth=0)
         number = Number.of(name, samples)
-        axis.errorbar(i + 0.27, number.value, [[number.value - number.low], [number.high - number.value]],
-                      fmt="o", color=color, capsize=3, markersize=6, linewidth=1.6)
+        axis.errorbar(
+            i + 0.27,
+            number.value,
+            [[number.value - number.low], [number.high - number.value]],
+            fmt="o",
+            color=color,
+            capsize=3,
+            markersize=6,
+            linewidth=1.6,
+        )
     axis.set_xticks(range(len(groups)), list(groups))
     axis.set_xlim(-0.5, len(groups) - 0.3)
     axis.grid(axis="x", visible=False)

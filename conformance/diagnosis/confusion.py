@@ -1,7 +1,7 @@
 """Does diagnosis find the right name? Every mutant is run, explained, and compared with what it is.
 
-    python -m bnconform.conformance.diagnosis.confusion            measure all mutants, write confusion.json and README.md
-    python -m bnconform.conformance.diagnosis.confusion NAME ...   explain these mutants on the screen
+python -m bnconform.conformance.diagnosis.confusion            measure all mutants, write confusion.json and README.md
+python -m bnconform.conformance.diagnosis.confusion NAME ...   explain these mutants on the screen
 """
 
 import json
@@ -10,9 +10,9 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from ..compare import judge
-from ..golden import Golden
-from ..observe import observe
+from ..golden.store import Golden
+from ..judge.compare import judge
+from ..run.observe import observe
 from .search import explain
 
 FOLDER = Path(__file__).parent
@@ -24,7 +24,11 @@ def diagnose(backend, golden: Golden):
     observations, failed = {}, []
     for case in golden.cases.values():
         seen = observations[case.id] = observe(case, backend, golden.inputs(case))
-        failed += [v for v in judge("mutant", seen, case, golden, backend.conventions) if v.status not in ("pass", "unsupported")]
+        failed += [
+            v
+            for v in judge("mutant", seen, case, golden, backend.conventions)
+            if v.status not in ("pass", "unsupported")
+        ]
     return explain("mutant", failed, observations, golden, backend.conventions)
 
 
@@ -34,7 +38,7 @@ def named(explanations) -> str:
 
 
 def verdict(expected: str, got: str) -> str:
-    """"exact", "unexplained" (no wrong name, but not all of the right ones) or "wrong"."""
+    """ "exact", "unexplained" (no wrong name, but not all of the right ones) or "wrong"."""
     wanted, found = set(expected.split(" + ")), set(got.split(" + "))
     if wanted == found:
         return "exact"
@@ -42,8 +46,9 @@ def verdict(expected: str, got: str) -> str:
 
 
 def measure(names, tell=False):
-    """name -> row of the table for these mutants; a line on the screen as each is done, with `tell` all that was said."""
-    from ..mutants import mutants
+    """name -> row of the table for these mutants; a line on the screen as each is done, with `tell` all that was
+    said."""
+    from ..mistakes import mutants
 
     golden, rows = Kept(), {}
     for name, mutant in mutants().items():
@@ -53,9 +58,14 @@ def measure(names, tell=False):
         found = diagnose(mutant.backend, golden)
         got = named(found)
         rows[name] = {"expected": mutant.diagnosis, "got": got, "verdict": verdict(mutant.diagnosis, got)}
-        print(f"{rows[name]['verdict']:12s} {name:40s} {mutant.diagnosis} -> {got} ({time.perf_counter() - started:.1f} s)", flush=True)
+        print(
+            f"{rows[name]['verdict']:12s} {name:40s} {mutant.diagnosis} -> {got} ({time.perf_counter() - started:.1f} s)",
+            flush=True,
+        )
         for explanation in found if tell else ():
-            print(f"    {explanation.text}\n    {explanation.score_before} -> {explanation.score_after}, {len(explanation.cases)} cases")
+            print(
+                f"    {explanation.text}\n    {explanation.score_before} -> {explanation.score_after}, {len(explanation.cases)} cases"
+            )
     return rows
 
 
@@ -113,7 +123,7 @@ def main(arguments):
     if arguments:
         measure(arguments, tell=True)
         return
-    from ..mutants import mutants
+    from ..mistakes import mutants
 
     names = list(mutants())
     with ProcessPoolExecutor(PROCESSES) as pool:

@@ -1,7 +1,8 @@
 """The record that says what is wrong, in words a porter can act on."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,8 @@ class Explanation:
     name: of the vocabulary, "A + B" for two at once. detail: got, expected, term, axis, ... outputs: failed outputs by
     name ("running_var"), cases: ids that it explains. score_before, score_after: largest error / allowance against the
     definition, and against the definition with this mistake put in. entry: where the first deviation enters.
-    alternatives: names that predict the same in every case that was observed. aside: failing cases that the mistake reaches
-    by a way that is not predicted (shards, masks, folding, higher derivatives, m <= 1).
+    alternatives: names that predict the same in every case that was observed. aside: failing cases that the mistake
+    reaches by a way that is not predicted (shards, masks, folding, higher derivatives, m <= 1).
     """
 
     name: str
@@ -64,11 +65,20 @@ def combined(hypothesis, failing, alternatives=(), aside=()) -> Explanation:
     if alternatives:
         text += f" (the same is predicted by {', '.join(alternatives)})"
     if aside:
-        text += f"; not predicted beside it: {', '.join(q.case.id for q in aside[:4])}" + (f" and {len(aside) - 4} more" if len(aside) > 4 else "")
+        text += f"; not predicted beside it: {', '.join(q.case.id for q in aside[:4])}" + (
+            f" and {len(aside) - 4} more" if len(aside) > 4 else ""
+        )
     return Explanation(
-        hypothesis.name, text, dict(hypothesis.detail), _outputs(failing), tuple(
-            (q.case.id for q in failing)
-        ), _before(failing), after, entry, tuple(alternatives), tuple(q.case.id for q in aside)
+        hypothesis.name,
+        text,
+        dict(hypothesis.detail),
+        _outputs(failing),
+        tuple(q.case.id for q in failing),
+        _before(failing),
+        after,
+        entry,
+        tuple(alternatives),
+        tuple(q.case.id for q in aside),
     )
 
 
@@ -76,5 +86,9 @@ def unexplained(failing, effort: str) -> Explanation:
     """No hypothesis predicts what was observed here. effort: what was tried."""
     entry = first_deviation(failing)
     names = ", ".join(q.case.id for q in failing[:3]) + (f" and {len(failing) - 3} more" if len(failing) > 3 else "")
-    text = f"unexplained: no hypothesis predicts what was observed in {names} ({effort})" + (f"; {entry}" if entry else "")
-    return Explanation(UNEXPLAINED, text, {}, _outputs(failing), tuple(q.case.id for q in failing), _before(failing), None, entry)
+    text = f"unexplained: no hypothesis predicts what was observed in {names} ({effort})" + (
+        f"; {entry}" if entry else ""
+    )
+    return Explanation(
+        UNEXPLAINED, text, {}, _outputs(failing), tuple(q.case.id for q in failing), _before(failing), None, entry
+    )

@@ -7,7 +7,16 @@ from .rules import Rules
 
 def renorm_factors(layer, batch, before, step, view):
     """(r', d', factor of the gradient) [BN-6.4]."""
-    right = {"clip_r": True, "clip_d": True, "inverted": False, "after": False, "gradient": True, "off": False, "shift": 1.0, "one_sided": ""}
+    right = {
+        "clip_r": True,
+        "clip_d": True,
+        "inverted": False,
+        "after": False,
+        "gradient": True,
+        "off": False,
+        "shift": 1.0,
+        "one_sided": "",
+    }
     words = right | (layer.rules.renorm or {})
     if words["off"]:
         return np.ones_like(batch.mean), np.zeros_like(batch.mean), 1.0
@@ -21,9 +30,16 @@ def renorm_factors(layer, batch, before, step, view):
     batch_std, std = np.sqrt(batch.var + eps), np.sqrt(var + eps)
     r_max, d_max = step.options["r_max"], step.options["d_max"]
     ratio = std / batch_std if words["inverted"] else batch_std / std
-    shift = (batch.mean - mean) / (batch_std if words.get("shift_by") == "batch" else 1.0 if words.get("shift_by") == "none" else std)
+    shift = (batch.mean - mean) / (
+        batch_std if words.get("shift_by") == "batch" else 1.0 if words.get("shift_by") == "none" else std
+    )
     if words["clip_r"]:
-        low, high = {"": (1 / r_max, r_max), "zero": (0.0, r_max), "none": (-np.inf, r_max), "lower only": (1 / r_max, np.inf)}[words["one_sided"]]
+        low, high = {
+            "": (1 / r_max, r_max),
+            "zero": (0.0, r_max),
+            "none": (-np.inf, r_max),
+            "lower only": (1 / r_max, np.inf),
+        }[words["one_sided"]]
         ratio = np.clip(ratio, low, high)
     if words["clip_d"]:
         shift = np.clip(shift, -d_max, d_max)
@@ -32,7 +48,15 @@ def renorm_factors(layer, batch, before, step, view):
 
 def fold(case, inputs, rules: Rules):
     """The preceding layer with the normalization folded in [BN-4.3]."""
-    words = {"axis": None, "eps": "inside", "bias": "right", "gamma": True, "beta": True, "mean": 1.0, **(rules.fold or {})}
+    words = {
+        "axis": None,
+        "eps": "inside",
+        "bias": "right",
+        "gamma": True,
+        "beta": True,
+        "mean": 1.0,
+        **(rules.fold or {}),
+    }
     wide = {name: np.asarray(value, np.float64) for name, value in inputs.items()}
     wide = {"gamma": np.ones_like(wide["running_var"]), "beta": np.zeros_like(wide["running_var"])} | wide
     weight, eps = wide["0.weight"], words.get("value", case.eps)
@@ -57,7 +81,14 @@ def fold(case, inputs, rules: Rules):
         a_weight = right
     if words.get("gamma_in"):  # gamma reaches only one of the two
         a_weight, a_bias = (a_weight, inverse) if words["gamma_in"] == "weight" else (inverse, a_bias)
-    folded = _scale(weight, a_weight, words["axis"](case, weight) if words["axis"] else axis, axis, split, words.get("order", "groups"))
+    folded = _scale(
+        weight,
+        a_weight,
+        words["axis"](case, weight) if words["axis"] else axis,
+        axis,
+        split,
+        words.get("order", "groups"),
+    )
     a = a_bias
     bias = wide.get("0.bias", np.zeros_like(mean))
     pieces = {
@@ -66,7 +97,10 @@ def fold(case, inputs, rules: Rules):
         "unscaled": lambda: bias,
         "only": lambda: a * bias,
     }[words["bias"]]()
-    return {"0.weight": folded, "0.bias": pieces + beta - words["mean"] * words.get("mean_scale", lambda a: a)(a) * mean}
+    return {
+        "0.weight": folded,
+        "0.bias": pieces + beta - words["mean"] * words.get("mean_scale", lambda a: a)(a) * mean,
+    }
 
 
 def _scale(weight, a, axis, own, split, order):
@@ -91,7 +125,9 @@ def population(case, inputs, rules: Rules):
     x = np.asarray(inputs["0.x"], np.float64)
     sizes = case.steps[0].options["sizes"]
     tables = [
-        np.moveaxis(part, case.channel_axes, range(-len(case.channel_axes), 0)).reshape(-1, *(x.shape[a] for a in case.channel_axes))
+        np.moveaxis(part, case.channel_axes, range(-len(case.channel_axes), 0)).reshape(
+            -1, *(x.shape[a] for a in case.channel_axes)
+        )
         for part in np.split(x, np.cumsum(sizes)[:-1])
     ]
     ddof = rules.population_ddof
@@ -103,7 +139,10 @@ def population(case, inputs, rules: Rules):
     if rules.population == "ddof after":
         variances = np.average([t.var(0) for t in tables], axis=0, weights=weights)
         total = np.mean([len(t) for t in tables])
-        return {"0.running_mean": np.average(means, axis=0, weights=weights), "0.running_var": variances * total / (total - 1)}
+        return {
+            "0.running_mean": np.average(means, axis=0, weights=weights),
+            "0.running_var": variances * total / (total - 1),
+        }
     if rules.population == "batch ddof":
         variances = [t.var(0) * n / (n - 1) for t, n in zip(tables, sizes)]
     else:

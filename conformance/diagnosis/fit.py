@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .hypotheses.record import Hypothesis, stateful
+from ..mistakes.hypotheses.record import Hypothesis, stateful
 from .question import Question
 
 
@@ -55,8 +55,14 @@ def _decays(questions):
         )
         return
     name = "DECAY_DIFFERS" if all(np.ptp(list(v.values())) < 1e-3 for v in found.values()) else "DECAY_SHRINKS"
-    text = "another decay than the one given is used" if name == "DECAY_DIFFERS" else "the weight of a new batch changes from step to step"
-    yield Hypothesis(name, f"{text} [BN-3.1]", {"decay": _per_case(found)}, {"old state keeps": _table(found)}, stateful, 2)
+    text = (
+        "another decay than the one given is used"
+        if name == "DECAY_DIFFERS"
+        else "the weight of a new batch changes from step to step"
+    )
+    yield Hypothesis(
+        name, f"{text} [BN-3.1]", {"decay": _per_case(found)}, {"old state keeps": _table(found)}, stateful, 2
+    )
 
 
 def _per_case(found):
@@ -160,7 +166,9 @@ def observed_eps(question: Question, index: int):
     elif index == 0 or not case.has_state:
         var = np.asarray(question.inputs["running_var"], np.float64).reshape(-1)
     else:
-        var = question.got.get(f"{index - 1}.running_var", np.full(case.shape[case.channel_axes[0]], np.nan)).reshape(-1)
+        var = question.got.get(f"{index - 1}.running_var", np.full(case.shape[case.channel_axes[0]], np.nan)).reshape(
+            -1
+        )
     centred = x - x.mean(axis=0)
     slope = np.sum(centred * y, axis=0) / np.sum(centred**2, axis=0)
     total = (layer.gamma / slope) ** 2
@@ -191,7 +199,14 @@ def _limits(questions):
                 if np.isfinite(top) and np.max(exact) > top:
                     limits[top] = limits.get(top, 0) + 1
     for top in sorted(limits, key=limits.get, reverse=True)[:2]:
-        yield Hypothesis("CLIPPED", f"y is clipped to [-{top:g}, {top:g}] [BN-2.3]", {"y_limit": top}, {"output": "y", "limit": top}, None, 1)
+        yield Hypothesis(
+            "CLIPPED",
+            f"y is clipped to [-{top:g}, {top:g}] [BN-2.3]",
+            {"y_limit": top},
+            {"output": "y", "limit": top},
+            None,
+            1,
+        )
     for top in (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 1.0, 2.0):
         for kept in (False, True):
             yield Hypothesis(
@@ -203,9 +218,23 @@ def _limits(questions):
                 1,
             )
     for top in (1.0, 5.0, 10.0, 100.0, 1e3):
-        yield Hypothesis("CLIPPED", f"dy is clipped to [-{top:g}, {top:g}] [BN-5.1]", {"dy_limit": top}, {"input": "dy", "limit": top}, None, 1)
+        yield Hypothesis(
+            "CLIPPED",
+            f"dy is clipped to [-{top:g}, {top:g}] [BN-5.1]",
+            {"dy_limit": top},
+            {"input": "dy", "limit": top},
+            None,
+            1,
+        )
     for top in (10.0, 100.0, 1e3, 1e4, 6.0, 65504.0, 1e6):
-        yield Hypothesis("CLIPPED", f"x is clipped to [-{top:g}, {top:g}] [BN-2.3]", {"x_limit": top}, {"output": "x", "limit": top}, None, 1)
+        yield Hypothesis(
+            "CLIPPED",
+            f"x is clipped to [-{top:g}, {top:g}] [BN-2.3]",
+            {"x_limit": top},
+            {"output": "x", "limit": top},
+            None,
+            1,
+        )
 
 
 def quake(r, rounds=1):
@@ -219,7 +248,10 @@ def quake(r, rounds=1):
 
 def _roots(questions):
     """Approximate inverse roots that are known by their bits."""
-    for rounds, words in ((1, "one Newton step: relative error up to 1.8e-3"), (2, "two Newton steps: relative error up to 5e-6")):
+    for rounds, words in (
+        (1, "one Newton step: relative error up to 1.8e-3"),
+        (2, "two Newton steps: relative error up to 5e-6"),
+    ):
         yield Hypothesis(
             "FAST_INVERSE_SQRT",
             f"1/sqrt is the bit trick with {words} [BN-2.3]",

@@ -130,7 +130,11 @@ def _means(layer, at, values):
         return np.sum(np.broadcast_to(values, at.x.shape), axis=0, keepdims=True) / _divisor(at, rules)
     if rules.shard_sums != "merged" and rules.shard_sums_in in ("dx", "both") and "sizes" in at.step.options:
         return _shard_means(at, values, rules)
-    share = at.norm.average(values) if rules.mean_count == "m" else np.mean(np.broadcast_to(values, at.x.shape), axis=0, keepdims=True) * at.view.m / at.norm.m
+    share = (
+        at.norm.average(values)
+        if rules.mean_count == "m"
+        else np.mean(np.broadcast_to(values, at.x.shape), axis=0, keepdims=True) * at.view.m / at.norm.m
+    )
     return share if rules.gradient_count == "m" else share * at.norm.m / _divisor(at, rules)
 
 
@@ -159,7 +163,9 @@ def _project(layer, at, w, x_hat, kappa, own, mean_term, hat_term, changed):
     rules = layer.rules
     through = mean_term * _means(layer, at, w) + hat_term * x_hat * kappa * _means(layer, at, w * x_hat)
     if at.mask is not None and rules.mask != "ignored":
-        where = {"marked": at.mask if rules.mask != "inverted" else ~at.mask, "all": True, "none": False}[rules.mask_terms]
+        where = {"marked": at.mask if rules.mask != "inverted" else ~at.mask, "all": True, "none": False}[
+            rules.mask_terms
+        ]
         through = np.where(where, through, 0.0)
     if rules.lost is not None and rules.lost_grad == "derived":
         through = np.where(_kept(layer, at), through, 0.0)
@@ -202,7 +208,11 @@ def _parameters(layer, at, dy, x_hat):
 
 def _shard_total(rules, at):
     """Sum over the rows, as the rules gather it from shards."""
-    if rules.shard_sums == "merged" or rules.shard_sums_in not in ("parameters", "both") or "sizes" not in at.step.options:
+    if (
+        rules.shard_sums == "merged"
+        or rules.shard_sums_in not in ("parameters", "both")
+        or "sizes" not in at.step.options
+    ):
         return lambda table: np.sum(table, axis=0)
     sizes = at.step.options["sizes"]
 

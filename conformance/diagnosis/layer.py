@@ -44,7 +44,13 @@ class Layer:
         self._set_affine("both")
         self.state = None
         if case.has_state:
-            self.state = State(case, self._parameter("running_mean", 0.0, count), self._parameter("running_var", 1.0, count), rules, running_ddof)
+            self.state = State(
+                case,
+                self._parameter("running_mean", 0.0, count),
+                self._parameter("running_var", 1.0, count),
+                rules,
+                running_ddof,
+            )
         self.gathered = {}
 
     def _set_affine(self, mode):
@@ -56,7 +62,9 @@ class Layer:
             beta = self.gamma0 if case.has_gamma else np.zeros_like(gamma)
         elif rules.swapped is True or rules.swapped == "both" and case.has_gamma and case.has_beta:
             gamma, beta = beta, gamma
-        changed = rules.affine_modes in ("both", mode) and (rules.gamma_beta_case is None or rules.gamma_beta_case(case))
+        changed = rules.affine_modes in ("both", mode) and (
+            rules.gamma_beta_case is None or rules.gamma_beta_case(case)
+        )
         self.gamma = rules.gamma(gamma) if changed and rules.gamma and case.has_gamma else gamma
         self.beta = rules.beta(beta) if changed and rules.beta and case.has_beta else beta
 
@@ -113,14 +121,21 @@ class Layer:
         self._set_affine("train" if training else "infer")
         given_mask = int(np.sum(arrays["mask"])) if mask is not None else None
         batch = batch_moments(x, view, rules, mask, step.options.get("sizes"), given_mask, self.case.x_dtype)
-        moves = step.mode in ("train", "renorm", *rules.update_in) or rules.sticky and training and "sticky" in rules.update_in
+        moves = (
+            step.mode in ("train", "renorm", *rules.update_in)
+            or rules.sticky
+            and training
+            and "sticky" in rules.update_in
+        )
         if rules.by_gradient:
             moves = training
         self.trained = self.trained or training
         before = self.state.used() if self.state else None
         if rules.mask_factor == "all" and mask is not None:
             batch.factor_m = np.full_like(batch.m, view.m)
-        self.updated = self._after(batch, view) if (rules.gradient_stats or {}).get("train") == "updated" and training else None
+        self.updated = (
+            self._after(batch, view) if (rules.gradient_stats or {}).get("train") == "updated" and training else None
+        )
         if training and rules.train_stats == "blended" and self.state:
             self.state.update(batch, view)
         norm = self._normalizer(batch, training)

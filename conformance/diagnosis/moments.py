@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 from bnconform.dtypes import dtype
 
 from .rules import Rules
@@ -23,7 +24,8 @@ class Raised(Exception):
 
 @dataclass
 class Moments:
-    """mean, var: broadcast against (m, channels). m: values a statistic. average: table -> mean over those that share one."""
+    """mean, var: broadcast against (m, channels). m: values a statistic. average: table -> mean over those that share
+    one."""
 
     mean: np.ndarray
     var: np.ndarray
@@ -126,7 +128,10 @@ def batch_moments(x, view: View, rules: Rules, mask=None, sizes=None, given_mask
     if mask is not None:
         var = _masked_spread(x, mean, var, mask, m, rules)
     found = Moments(mean, var, m, average if rules.pool_gradient == "pool" else groups(view, Rules()))
-    found.state_mean, found.state_var = pooled(mean if kinds.get("reported") else exact_mean if "mean" in kinds else mean), pooled(var)
+    found.state_mean, found.state_var = (
+        pooled(mean if kinds.get("reported") else exact_mean if "mean" in kinds else mean),
+        pooled(var),
+    )
     if rules.pool != "channel" and rules.pool_state == "whole":
         whole = batch_moments(x, view, Rules(), mask)
         found.state_mean, found.state_var, found.m = whole.state_mean, whole.state_var, whole.m
@@ -196,14 +201,23 @@ def _shards(x, view, rules, sizes):
     average = lambda table: np.mean(np.broadcast_to(table, x.shape), axis=0, keepdims=True)
     if rules.shards == "poisoned":
         nan = np.full((1, view.count), np.nan if 0 in sizes else 0.0)
-        return Moments(mean_of(x) + nan, np.var(x, axis=0, keepdims=True) + nan, m, average, mean_of(x)[0] + nan[0], x.var(axis=0) + nan[0])
+        return Moments(
+            mean_of(x) + nan,
+            np.var(x, axis=0, keepdims=True) + nan,
+            m,
+            average,
+            mean_of(x)[0] + nan[0],
+            x.var(axis=0) + nan[0],
+        )
     if rules.shards == "local":
         return _local_only(x, pieces, means, variances, counts, rules)
     weight = even if rules.shards.startswith("equal") else share
     mean = (weight * means).sum(axis=0, keepdims=True)
     around = variances + (means - mean) ** 2
     kind = variances if "local var" in rules.shards else around
-    var_weight = share if rules.shards == "equal var weighted" else even if rules.shards == "mean of local var" else weight
+    var_weight = (
+        share if rules.shards == "equal var weighted" else even if rules.shards == "mean of local var" else weight
+    )
     var = (var_weight * kind).sum(axis=0, keepdims=True)
     if rules.shards == "equal mean":  # the mean alone is weighed wrongly, the variance is taken about it
         var = average((x - mean) ** 2)

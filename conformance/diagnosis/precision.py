@@ -1,14 +1,14 @@
 """Mistakes of arithmetic: how far rounding may carry, where no single value can be predicted.
 
-A wider allowance explains a failure only if it holds everywhere and is not idle: some error must reach a good part of it.
+A wider allowance explains a failure only if it holds everywhere and is not idle: some error must reach a good part of
+it.
 """
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from bnconform.dtypes import unit_roundoff
 
-from ..allow import allowances
+from ..judge.allowances import allowances
 
 STATISTICS = ("batch_mean", "batch_var", "running_mean", "running_var")
 TELLING = 2  # cases in which the wider allowance still says something
@@ -59,7 +59,9 @@ class Bound:
         same = (got == stored) | np.isnan(got) & np.isnan(want)
         error = np.where(same, 0.0, np.abs(got - want))
         score = error / allowed
-        if gone:  # a variance that may come out negative has no root, a sum that overflows no value: anything may follow
+        if (
+            gone
+        ):  # a variance that may come out negative has no root, a sum that overflows no value: anything may follow
             score = np.minimum(np.where(np.isnan(score), np.inf, score), 0.5)
         return float(np.max(np.where(np.isnan(score), np.inf, score), initial=0.0))
 
@@ -74,7 +76,9 @@ LARGEST = {"float16": 65504.0, "float32": 3.4e38, "bfloat16": 3.4e38, "float64":
 def collapses(question, allowed, kind):
     """Whether the variance may lose every digit, or a sum of squares the range of the type, somewhere in this case."""
     for name, exact in question.exact.items():
-        if name.endswith(("batch_var", "running_var")) and np.any(np.broadcast_to(allowed[name], exact.shape) >= 0.5 * np.abs(exact)):
+        if name.endswith(("batch_var", "running_var")) and np.any(
+            np.broadcast_to(allowed[name], exact.shape) >= 0.5 * np.abs(exact)
+        ):
             return True
     squares = (np.sum(np.asarray(a, np.float64) ** 2) for name, a in question.inputs.items() if name.endswith(".x"))
     return max(squares, default=0.0) > LARGEST[kind]
@@ -133,7 +137,9 @@ def _holds(bound, failing):
 def partial(asked, failing):
     """(kind of arithmetic, cases it covers) for those that cover at least two."""
     found = []
-    for bound in (b for b in bounds(failing[0]) if not b.compute):  # a narrower type covers too much to be named for a part
+    for bound in (
+        b for b in bounds(failing[0]) if not b.compute
+    ):  # a narrower type covers too much to be named for a part
         covered = [q for q in failing if bound.fits(q) <= 1]
         if covered and _holds(bound, covered):
             found.append((bound, covered))

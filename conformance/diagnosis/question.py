@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+
 from bnconform.dtypes import smallest, unit_roundoff
 
-from ..allow import allowances
-from ..golden import Golden
+from ..golden.store import Golden
+from ..judge.allowances import allowances
 from ..records import FAILED, Case, Observation
 from .layer import evaluate
 from .moments import Raised
@@ -65,7 +66,8 @@ def facts(case, golden, conventions) -> Facts:
 
 @dataclass
 class Prediction:
-    """What a layer with some mistake gives, None if it raises; silent: whether that is what a right one gives, once asked."""
+    """What a layer with some mistake gives, None if it raises; silent: whether that is what a right one gives, once
+    asked."""
 
     outputs: dict | None
     silent: bool | None = None
@@ -121,10 +123,19 @@ class Question:
 
     @cached_property
     def aside(self):
-        """Whether the definition is used here from elsewhere, a statistic may not exist, or all is badly conditioned or stored."""
+        """Whether the definition is used here from elsewhere, a statistic may not exist, or all is badly conditioned
+        or stored."""
         special = {"mask"} & {name for step in self.case.steps for name in step.inputs}
         options = any("sizes" in step.options for step in self.case.steps)
-        return bool(self.edge or self.higher or special or options or self.case.family in ASIDE or self._close() or self._coarse())
+        return bool(
+            self.edge
+            or self.higher
+            or special
+            or options
+            or self.case.family in ASIDE
+            or self._close()
+            or self._coarse()
+        )
 
     def _close(self):
         """Whether the values of some channel are much closer to one another than to zero."""
@@ -140,7 +151,11 @@ class Question:
     def _coarse(self):
         """Whether the state cannot hold what x has: its type is narrower, or the squares of x vanish in it."""
         x_type, kind = self.case.x_dtype, self.case.state_dtype
-        largest = (np.max(np.abs(np.asarray(a, np.float64)), initial=0.0) for name, a in self.inputs.items() if name.endswith(".x"))
+        largest = (
+            np.max(np.abs(np.asarray(a, np.float64)), initial=0.0)
+            for name, a in self.inputs.items()
+            if name.endswith(".x")
+        )
         return unit_roundoff(x_type) < unit_roundoff(kind) or any(0 < x**2 < smallest(kind) for x in largest)
 
     @property
@@ -168,7 +183,9 @@ class Question:
         if known.silent is None:
             known.silent = self._unseen(known.outputs)
             if known.silent and _plain(hypothesis):
-                self.facts.predictions[hypothesis] = Prediction(self.base, True)  # of what equals the definition, only that is kept
+                self.facts.predictions[hypothesis] = Prediction(
+                    self.base, True
+                )  # of what equals the definition, only that is kept
         return known.silent
 
     def _known(self, hypothesis):
@@ -196,7 +213,11 @@ class Question:
         base = self.base[name]
         if np.shape(predicted) != base.shape:
             return False
-        same = (base == predicted) | np.isnan(base) & np.isnan(predicted) | (np.abs(base - predicted) <= 0.5 * self.allowed[name])
+        same = (
+            (base == predicted)
+            | np.isnan(base) & np.isnan(predicted)
+            | (np.abs(base - predicted) <= 0.5 * self.allowed[name])
+        )
         return bool(np.all(same))
 
     @np.errstate(all="ignore")
@@ -215,7 +236,9 @@ class Question:
         growth = np.maximum(_size(predicted) / _size(exact), 1.0)
         growth = growth if np.isfinite(growth) else 1.0
         # a wrong formula may cancel where the right one does not: some roundings of the largest value are granted
-        cancelled = CANCELLED * unit_roundoff(self.conventions.compute[self.case.x_dtype]) * max(_size(predicted), _size(exact))
+        cancelled = (
+            CANCELLED * unit_roundoff(self.conventions.compute[self.case.x_dtype]) * max(_size(predicted), _size(exact))
+        )
         tolerance = slack * (self.allowed[name] * growth + rounding(predicted, kind.name)) + cancelled
         score = np.where(same, 0.0, error / tolerance)
         return float(np.max(np.where(np.isnan(score), np.inf, score)))
@@ -232,8 +255,8 @@ class Question:
     def fits_early(self, predicted, grain=0.0) -> bool:
         """Whether `fits` is at most 1, asking the failed outputs first.
 
-        grain: unit roundoff of a narrow type that the mistake rounds to. A value next to a rounding boundary may then come
-        out one step off: a few values may, as long as most fit exactly.
+        grain: unit roundoff of a narrow type that the mistake rounds to. A value next to a rounding boundary may then
+        come out one step off: a few values may, as long as most fit exactly.
         """
         if grain and predicted is not None and not self.raised:
             return self._fits_grained(predicted, grain)
@@ -249,7 +272,9 @@ class Question:
             if name not in predicted or np.shape(predicted[name]) != self.got[name].shape:
                 continue
             if name in self.failed and self._equal(name, predicted[name]) and self.misfit(name, predicted[name]) > 1:
-                return False  # what is granted next to rounding boundaries explains nothing that the mistake leaves alone
+                return (
+                    False  # what is granted next to rounding boundaries explains nothing that the mistake leaves alone
+                )
             got, want = self.got[name], predicted[name]
             fine = SLACK * (self.allowed[name] + rounding(want, self.wanted[name][0].dtype.name))
             error = np.where((got == want) | np.isnan(got) & np.isnan(want), 0.0, np.abs(got - want))
@@ -289,5 +314,9 @@ def questions(verdicts, observations, golden, conventions) -> list[Question]:
         unsupported = observation.failure is not None and observation.failure.kind == "unsupported"
         known = golden.cases.get(case_id)
         if known and not known.law and not known.large and not (unsupported and case_id not in failed):
-            found.append(Question(facts(known, golden, conventions), observation, failed.get(case_id, {}), scores.get(case_id, {})))
+            found.append(
+                Question(
+                    facts(known, golden, conventions), observation, failed.get(case_id, {}), scores.get(case_id, {})
+                )
+            )
     return sorted(found, key=lambda question: question.size)

@@ -1,7 +1,7 @@
 """What a layer may do otherwise: one field a decision of the definition, its default the right one."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Callable, Mapping
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Rules:
     axes: Callable | None = None  # (shape, channel axes) -> axes taken for the channel axes
     lost: Callable | None = None  # rows (samples, inner, channels) -> boolean (rows,) of values that the sums leave out
     lost_counted: bool = True  # the left-out values still count in m
-    lost_grad: str = "derived"  # "formula": the terms through the statistics go to the left-out values too; "kept": and all sums leave them out
+    # "formula": the terms through the statistics go to the left-out values too; "kept": and all sums leave them out
+    lost_grad: str = "derived"
 
     # statistics [BN-2.1, BN-2.2]
     spread: str = "variance"  # "about zero", "divided twice", "mean deviation", "range", "std"

@@ -9,10 +9,10 @@ import time
 from functools import cached_property
 from itertools import chain
 
+from ..mistakes.hypotheses import singles
 from . import precision, structure
 from .explanation import Explanation, combined, unexplained
 from .fit import fitted
-from .hypotheses import singles
 from .question import Question, questions
 
 PARTNERS = 8  # mistakes that explain at least an output, tried together with every other
@@ -27,13 +27,15 @@ class Exhausted(Exception):
     """The budget is used up."""
 
 
-def explain(implementation: str, failed, observations, golden, conventions, budget: float = BUDGET) -> list[Explanation]:
+def explain(
+    implementation: str, failed, observations, golden, conventions, budget: float = BUDGET
+) -> list[Explanation]:
     """What is wrong with an implementation, in as few mistakes as explain all failed verdicts.
 
     failed: its `Verdict`s that are no pass. observations: case id -> `Observation`, of passed cases too (the more, the
-    safer the name). golden, conventions: what it was judged by. budget: processor seconds after which the search is broken
-    off. A last explanation named "unexplained" holds what no hypothesis predicts. An implementation that failed nowhere
-    gives an empty list.
+    safer the name). golden, conventions: what it was judged by. budget: processor seconds after which the search is
+    broken off. A last explanation named "unexplained" holds what no hypothesis predicts. An implementation that failed
+    nowhere gives an empty list.
     """
     asked = questions([v for v in failed if v.implementation == implementation], observations, golden, conventions)
     found, left = structure.attributes(asked)
@@ -94,10 +96,13 @@ class Search:
         """(mistake, cases aside that it does not predict) for those that nothing refutes."""
         everything = self.ordered + self.passing
         judged = ((hypothesis, misfits(hypothesis, everything)) for hypothesis in hypotheses)
-        return [(hypothesis, aside) for hypothesis, aside in judged if aside is not None and self._shown(hypothesis, aside)]
+        return [
+            (hypothesis, aside) for hypothesis, aside in judged if aside is not None and self._shown(hypothesis, aside)
+        ]
 
     def _shown(self, hypothesis, aside=()):
-        """Whether a failing case that it explains has numbers: many mistakes make a layer raise, and nothing tells them apart."""
+        """Whether a failing case that it explains has numbers: many mistakes make a layer raise, and nothing tells
+        them apart."""
         return any(q.got for q in self.failing if q not in aside and hypothesis.touches(q.case))
 
     def local(self):
@@ -116,7 +121,9 @@ class Search:
             if any(question.got for question in explained):
                 found.append((hypothesis, explained))
         found += precision.partial(self.asked, self.ordered)
-        return found + [(place, held) for place in structure.places() if (held := [q for q in self.failing if place.holds(q)])]
+        return found + [
+            (place, held) for place in structure.places() if (held := [q for q in self.failing if place.holds(q)])
+        ]
 
     def several(self):
         """Mistakes in different cases: each explains all that it touches, together they explain everything."""
@@ -128,7 +135,9 @@ class Search:
         chosen, left = self._greedy()
         if any(question.raised for question in left):  # it raises elsewhere too: not because of what is special there
             chosen = [explanation for explanation in chosen if explanation.name != "DEGENERATE_RAISES"]
-        if any(not q.aside for q in left):  # what is wrong everywhere may be what is wrong there: no name for a special case
+        if any(
+            not q.aside for q in left
+        ):  # what is wrong everywhere may be what is wrong there: no name for a special case
             plain = {q.case.id for q in self.failing if not q.aside}
             chosen = [explanation for explanation in chosen if plain & set(explanation.cases)]
         left = [q for q in self.failing if not any(q.case.id in explanation.cases for explanation in chosen)]
@@ -184,15 +193,17 @@ def fits(hypothesis, question: Question) -> bool:
     hardly = all(score is not None and score <= BARELY for score in question.scores.values())
     if fitting is hardly:  # whether the mistake can be seen here would not change this
         return fitting
-    return hardly if question.silent(hypothesis) else fitting  # what is not seen explains no failure, but for one that hardly is one
+    return (
+        hardly if question.silent(hypothesis) else fitting
+    )  # what is not seen explains no failure, but for one that hardly is one
 
 
 def misfits(hypothesis, asked):
     """The cases aside that a mistake does not predict, or None if it is refuted.
 
-    Every plain case must fit. Where the definition is used from elsewhere (shards, masks, folding, higher derivatives) or
-    a mistake may have no value at all (m <= 1), how it gets there is a matter of construction: such a case refutes only a
-    mistake that few plain cases speak for.
+    Every plain case must fit. Where the definition is used from elsewhere (shards, masks, folding, higher derivatives)
+    or a mistake may have no value at all (m <= 1), how it gets there is a matter of construction: such a case refutes
+    only a mistake that few plain cases speak for.
     """
     aside, supported = [], 0
     for question in asked:

@@ -30,7 +30,19 @@ def deviating(question):
                 yield f"{name} of {where}"
         if "y" in failed:
             yield from (f"{stage} of {where}" for stage in _of_y(question, index))
-        for name in ("dbeta", "dgamma", "dx", "y_dot", "d2dy", "d2gamma", "d2x", "running_mean", "running_var", "weight", "bias"):
+        for name in (
+            "dbeta",
+            "dgamma",
+            "dx",
+            "y_dot",
+            "d2dy",
+            "d2gamma",
+            "d2x",
+            "running_mean",
+            "running_var",
+            "weight",
+            "bias",
+        ):
             if name in failed:
                 yield f"{name} of {where}"
 

@@ -89,10 +89,17 @@ class State:
     def _factor(self, m, view):
         """m / (m - ddof), by what m is taken to be [BN-3.3]."""
         rules = self.rules
-        counts = {"m": m, "batch": np.full_like(m, view.samples), "axis 0": np.full_like(
-            m,
-            view.shape[0],
-        ), "spatial": m / max(view.samples, 1), "total": m * m.size, "inverse": m}
+        counts = {
+            "m": m,
+            "batch": np.full_like(m, view.samples),
+            "axis 0": np.full_like(
+                m,
+                view.shape[0],
+            ),
+            "spatial": m / max(view.samples, 1),
+            "total": m * m.size,
+            "inverse": m,
+        }
         m = counts[rules.ddof_count]
         if rules.ddof_count == "inverse":
             return (m - 1) / m

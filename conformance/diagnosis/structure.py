@@ -15,7 +15,13 @@ OWNERS = {  # clause of an error that is not raised -> the names of mistakes tha
     "BN-6.1": ("MASK_",),
     "BN-6.4": ("RENORM_",),
     "BN-4.3": ("FOLD_", "ROOT_"),
-    "BN-3.4": ("POPULATION_", "SPATIAL_NOT_SHARED", "NORMALIZER_DDOF", "STATS_NOT", "RUNNING_VAR_DDOF",),
+    "BN-3.4": (
+        "POPULATION_",
+        "SPATIAL_NOT_SHARED",
+        "NORMALIZER_DDOF",
+        "STATS_NOT",
+        "RUNNING_VAR_DDOF",
+    ),
     "BN-1.5": ("STATE_NOT_LOADED", "PARAMETER_", "GAMMA_IGNORED", "BETA_IGNORED"),
 }
 
@@ -28,7 +34,11 @@ def attributes(asked):
     left = []
     for question in asked:
         kinds = set(question.failed.values())
-        if question.case.raises is None and kinds and (question.values_failed or any(k.startswith("raised") for k in kinds)):
+        if (
+            question.case.raises is None
+            and kinds
+            and (question.values_failed or any(k.startswith("raised") for k in kinds))
+        ):
             left.append(question)
     others = [q for q in asked if any(_other(q, kind) for kind in q.failed.values())]
     return found, left + [q for q in others if q not in left]
@@ -54,10 +64,26 @@ def _memory(asked):
     if written:
         tensors = ", ".join(sorted(written))
         questions = _unique(written)
-        return [told("INPUT_CHANGED", f"{tensors} that was lent is written to [BN-8.3]", questions, ("inputs",), {"tensors": sorted(written)})]
+        return [
+            told(
+                "INPUT_CHANGED",
+                f"{tensors} that was lent is written to [BN-8.3]",
+                questions,
+                ("inputs",),
+                {"tensors": sorted(written)},
+            )
+        ]
     if shared:
         tensors = ", ".join(sorted(shared))
-        return [told("OUTPUT_ALIASES", f"{tensors} shares memory with what was lent [BN-8.3]", _unique(shared), ("inputs",), {"outputs": sorted(shared)})]
+        return [
+            told(
+                "OUTPUT_ALIASES",
+                f"{tensors} shares memory with what was lent [BN-8.3]",
+                _unique(shared),
+                ("inputs",),
+                {"outputs": sorted(shared)},
+            )
+        ]
     return []
 
 
@@ -67,7 +93,11 @@ def _unique(groups):
 
 
 def _collect(asked, start):
-    return [(q, [n for n, kind in q.failed.items() if kind.startswith(start)]) for q in asked if any(k.startswith(start) for k in q.failed.values())]
+    return [
+        (q, [n for n, kind in q.failed.items() if kind.startswith(start)])
+        for q in asked
+        if any(k.startswith(start) for k in q.failed.values())
+    ]
 
 
 def _dtypes(asked):
@@ -77,9 +107,19 @@ def _dtypes(asked):
     types = {}
     for question, names in hit:
         for name in names:
-            types.setdefault(name.split(".", 1)[1], set()).add(f"{question.failed[name][6:]} for {question.wanted[name][0].dtype.name}")
+            types.setdefault(name.split(".", 1)[1], set()).add(
+                f"{question.failed[name][6:]} for {question.wanted[name][0].dtype.name}"
+            )
     words = "; ".join(f"{name} comes as {', '.join(sorted(kinds))}" for name, kinds in sorted(types.items()))
-    return [told("DTYPE_CHANGED", f"{words} [BN-8.2]", [q for q, _ in hit], types, {name: sorted(kinds) for name, kinds in types.items()})]
+    return [
+        told(
+            "DTYPE_CHANGED",
+            f"{words} [BN-8.2]",
+            [q for q, _ in hit],
+            types,
+            {name: sorted(kinds) for name, kinds in types.items()},
+        )
+    ]
 
 
 def _shapes(asked):
@@ -104,11 +144,23 @@ def _missing(asked):
 def silent_errors(asked, named):
     """Errors that were due and did not come [BN-8.1], but for those that a mistake already named makes invisible."""
     hit = [q for q in asked if q.case.raises and "silent" in q.failed.values()]
-    left = [q for q in hit if not any(part.startswith(OWNERS.get(q.case.raises, ())) for e in named for part in e.name.split(" + "))]
+    left = [
+        q
+        for q in hit
+        if not any(part.startswith(OWNERS.get(q.case.raises, ())) for e in named for part in e.name.split(" + "))
+    ]
     if not left:
         return []
     what = ", ".join(q.case.says for q in left)
-    return [told("ERROR_NOT_RAISED", f"accepted without an error: {what} [BN-8.1]", left, ("error",), {"clauses": sorted({q.case.raises for q in left})})]
+    return [
+        told(
+            "ERROR_NOT_RAISED",
+            f"accepted without an error: {what} [BN-8.1]",
+            left,
+            ("error",),
+            {"clauses": sorted({q.case.raises for q in left})},
+        )
+    ]
 
 
 def without_consequences(found):
@@ -125,7 +177,8 @@ def without_consequences(found):
 
 @dataclass(frozen=True)
 class Place:
-    """A mistake that is told by where it shows: `holds(question)` says whether all that fails there lies in its place."""
+    """A mistake that is told by where it shows: `holds(question)` says whether all that fails there lies in its
+    place."""
 
     name: str
     text: str
@@ -139,21 +192,55 @@ class Place:
 
 
 def places():
-    yield Place("DEGENERATE_RAISES", "a batch of one value a channel raises; it is in the domain [BN-7.3]", _raises(lambda q, m: m == 1), {"m": 1})
-    yield Place("DEGENERATE_RAISES", "an empty batch raises; it is in the domain [BN-7.2]", _raises(lambda q, m: m == 0), {"m": 0})
+    yield Place(
+        "DEGENERATE_RAISES",
+        "a batch of one value a channel raises; it is in the domain [BN-7.3]",
+        _raises(lambda q, m: m == 1),
+        {"m": 1},
+    )
+    yield Place(
+        "DEGENERATE_RAISES",
+        "an empty batch raises; it is in the domain [BN-7.2]",
+        _raises(lambda q, m: m == 0),
+        {"m": 0},
+    )
     yield Place(
         "DEGENERATE_RAISES",
         "a batch of one value a channel or none raises; it is in the domain [BN-7.2, BN-7.3]",
         _raises(lambda q, m: m <= 1),
         {"m": "0, 1"},
     )
-    yield Place("DEGENERATE_RAISES", "eps = 0 raises; it is in the domain [BN-2.4, BN-7.4]", _raises(lambda q, m: q.case.eps == 0), {"eps": 0})
-    yield Place("DEGENERATE_RAISES", "decay = 0 raises; it is in the domain [BN-3.1]", _raises(lambda q, m: q.case.decay == 0), {"decay": 0})
-    yield Place("DEGENERATE_OUTPUT", "the outputs of a constant channel are wrong, all others are right [BN-7.4]", _constant, {"channel": "constant"})
-    yield Place("NONFINITE_HIDDEN", "NaN or infinity leaves no trace where one is due [BN-7.1, BN-7.4]", _odd(hidden=True))
-    yield Place("NONFINITE_LEAKS", "NaN or infinity in x reaches values that it must not reach [BN-7.1]", _odd(hidden=False))
+    yield Place(
+        "DEGENERATE_RAISES",
+        "eps = 0 raises; it is in the domain [BN-2.4, BN-7.4]",
+        _raises(lambda q, m: q.case.eps == 0),
+        {"eps": 0},
+    )
+    yield Place(
+        "DEGENERATE_RAISES",
+        "decay = 0 raises; it is in the domain [BN-3.1]",
+        _raises(lambda q, m: q.case.decay == 0),
+        {"decay": 0},
+    )
+    yield Place(
+        "DEGENERATE_OUTPUT",
+        "the outputs of a constant channel are wrong, all others are right [BN-7.4]",
+        _constant,
+        {"channel": "constant"},
+    )
+    yield Place(
+        "NONFINITE_HIDDEN", "NaN or infinity leaves no trace where one is due [BN-7.1, BN-7.4]", _odd(hidden=True)
+    )
+    yield Place(
+        "NONFINITE_LEAKS", "NaN or infinity in x reaches values that it must not reach [BN-7.1]", _odd(hidden=False)
+    )
     for m, words in ((1, "m = 1"), (0, "m = 0")):
-        yield Place("DEGENERATE_OUTPUT", f"the outputs of a step with {words} are wrong, all others are right [BN-7.2, BN-7.3]", _small(m), {"m": m})
+        yield Place(
+            "DEGENERATE_OUTPUT",
+            f"the outputs of a step with {words} are wrong, all others are right [BN-7.2, BN-7.3]",
+            _small(m),
+            {"m": m},
+        )
 
 
 def _m(question, index):
@@ -186,7 +273,9 @@ def _wrong(question, name):
 def _overflows(question):
     """Whether sums of squares of this case leave the range of the arithmetic: infinity arises inside."""
     largest = LARGEST[question.conventions.compute[question.case.x_dtype]]
-    return any(np.sum(np.asarray(a, np.float64) ** 2) > largest for name, a in question.inputs.items() if name.endswith(".x"))
+    return any(
+        np.sum(np.asarray(a, np.float64) ** 2) > largest for name, a in question.inputs.items() if name.endswith(".x")
+    )
 
 
 def _enters(question):
@@ -199,7 +288,9 @@ def _odd(hidden):
     def holds(question):
         if not question.raised and _overflows(question):
             return True
-        due = hidden and any(not np.all(np.isfinite(question.exact[name])) for name in question.failed if name in question.got)
+        due = hidden and any(
+            not np.all(np.isfinite(question.exact[name])) for name in question.failed if name in question.got
+        )
         if question.raised or not (due or _enters(question)):
             return False
         odd = []

@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..memory import arrange
+from ..cases.memory import arrange
 
 
 @lru_cache(maxsize=256)

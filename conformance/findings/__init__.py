@@ -45,7 +45,9 @@ class Finding:
     @property
     def needs(self) -> tuple[str, ...]:
         """The frameworks that the script loads, that of Keras included."""
-        loaded = set(re.findall(r"^(?:import|from) (\w+)", self.script, re.M)) | set(re.findall(r'KERAS_BACKEND"\] = "(\w+)"', self.script))
+        loaded = set(re.findall(r"^(?:import|from) (\w+)", self.script, re.M)) | set(
+            re.findall(r'KERAS_BACKEND"\] = "(\w+)"', self.script)
+        )
         return tuple(module for module in MODULES if module in loaded)
 
     def missing(self) -> tuple[str, ...]:
@@ -71,7 +73,9 @@ def parse(path: Path) -> Finding:
     fields = dict(re.findall(r"^- ([a-z ]+): (.+)$", text.split("\n## ")[0], re.M))
     lacks = [heading for heading in ("## Expected", "## Got", "## Script", "## Cause") if f"\n{heading}\n" not in text]
     if not (title and script) or lacks or tuple(fields) != FIELDS or fields["kind"] not in KINDS:
-        raise ValueError(f"{path.name} needs a title, the fields {', '.join(FIELDS)}, a script and four sections; lacks {lacks}, has {tuple(fields)}")
+        raise ValueError(
+            f"{path.name} needs a title, the fields {', '.join(FIELDS)}, a script and four sections; lacks {lacks}, has {tuple(fields)}"
+        )
     return Finding(path.stem, title[1], fields, text, script[1])
 
 
@@ -83,7 +87,8 @@ def findings() -> dict[str, Finding]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """status: "reproduces", "gone", "not installed" or "broken"; words: the script's last line, or why there is none."""
+    """status: "reproduces", "gone", "not installed" or "broken"; words: the script's last line, or why there is
+    none."""
 
     status: str
     words: str
@@ -94,7 +99,9 @@ def run(finding: Finding, timeout: float = 300) -> Outcome:
     if finding.missing():
         return Outcome("not installed", ", ".join(finding.missing()))
     # the scripts choose the backend of Keras themselves; TensorFlow is told to keep its log to itself
-    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"} | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"} | {
+        "TF_CPP_MIN_LOG_LEVEL": "3"
+    }
     try:
         command = [sys.executable, "-c", finding.script]
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment)
@@ -103,5 +110,7 @@ def run(finding: Finding, timeout: float = 300) -> Outcome:
     last = (done.stdout.strip().splitlines() or [""])[-1]
     status = re.match(r"reproduces|gone", last)
     if done.returncode or not status:
-        return Outcome("broken", (done.stderr.strip().splitlines() or [f"exit status {done.returncode}, last line {last!r}"])[-1])
+        return Outcome(
+            "broken", (done.stderr.strip().splitlines() or [f"exit status {done.returncode}, last line {last!r}"])[-1]
+        )
     return Outcome(status[0], last)

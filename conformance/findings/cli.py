@@ -10,7 +10,12 @@ from . import run as run_script
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--run", "execute", is_flag=True, help="Run the scripts on the installed frameworks: reproduces, gone, or not installed.")
+@click.option(
+    "--run",
+    "execute",
+    is_flag=True,
+    help="Run the scripts on the installed frameworks: reproduces, gone, or not installed.",
+)
 def findings(names, execute):
     """Defects and undocumented divergences of framework releases: all in a table, or the texts of those named.
 
@@ -44,7 +49,7 @@ def _show_all(chosen):
     from rich import box
     from rich.table import Table
 
-    from ..commands import console
+    from ..run.command import console
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("finding", no_wrap=True)

@@ -1,6 +1,6 @@
 """`python -m bnconform.conformance.identify IMPL`: the command by itself, and the table of all with `--table`.
 
-    python -m bnconform.conformance.identify --table [IMPL ...]    identify all that are installed, write README.md
+python -m bnconform.conformance.identify --table [IMPL ...]    identify all that are installed, write README.md
 """
 
 import sys

@@ -9,8 +9,18 @@ CHANNELS = 64
 
 
 def _sweep(box, kind, ratio):
-    """(exact mean, exact variance, observed mean, observed variance, y) of 64 channels with mean/std = ratio; decay 0."""
-    asked = probe(f"ratio-{kind}-{ratio:g}", shape=(512, CHANNELS), x=kind, decay=0.0, eps=1e-3, mean=ratio, spread=(0.0, 0.3, -0.4), steps=[step(dy=None)])
+    """(exact mean, exact variance, observed mean, observed variance, y) of 64 channels with mean/std = ratio; decay
+    0."""
+    asked = probe(
+        f"ratio-{kind}-{ratio:g}",
+        shape=(512, CHANNELS),
+        x=kind,
+        decay=0.0,
+        eps=1e-3,
+        mean=ratio,
+        spread=(0.0, 0.3, -0.4),
+        steps=[step(dy=None)],
+    )
     seen = box.ask(asked)
     if "0.running_var" not in seen.outputs:
         return None
@@ -35,7 +45,9 @@ def variance(box, conventions):
         if found is None:
             continue
         error, expected = found[4], u * ratio**2
-        said.append(f"{kind}, mean/std {ratio:g}: relative error of the variance {error:.1e} (one pass: about {expected:.0e})")
+        said.append(
+            f"{kind}, mean/std {ratio:g}: relative error of the variance {error:.1e} (one pass: about {expected:.0e})"
+        )
         if kind == "float64" and error > 100 * expected:
             said[-1] += ", float64 is not computed as such"
         elif error >= 0.01 * expected:
@@ -52,7 +64,9 @@ def _one_pass(box, conventions, evidence, kind, wild):
     negative, zero = int(np.sum(lost[3] < 0)), int(np.sum(lost[3] == 0))
     broken = int(np.sum(~np.isfinite(lost[5].astype(np.float64))))
     words = "one-pass" if negative or broken else "one-pass-clamped"
-    evidence += f"; at {wild:g}: {negative} negative, {zero} zero of {CHANNELS} variances, {broken} values of y not finite"
+    evidence += (
+        f"; at {wild:g}: {negative} negative, {zero} zero of {CHANNELS} variances, {broken} values of y not finite"
+    )
     return against("variance", words, evidence, conventions.variance)
 
 
@@ -63,14 +77,30 @@ def _of_float64(box, conventions):
     error = float(np.max(np.abs(found[2] / found[0] - 1)))
     declared = conventions.compute.get("float64", "float64") if "float64" in conventions.dtypes else "not offered"
     words = "float64" if error < 1e-12 else "float32"
-    return Finding("sums of float64", words, f"batch mean: relative error {error:.1e}", declared, words == declared or declared == "not offered")
+    return Finding(
+        "sums of float64",
+        words,
+        f"batch mean: relative error {error:.1e}",
+        declared,
+        words == declared or declared == "not offered",
+    )
 
 
 def compute(box, conventions):
     """The type of the arithmetic, by the error of the mean of narrower values."""
     yield _of_float64(box, conventions)
     for kind, params in (("float32", "float32"), ("float16", "float32"), ("bfloat16", "float32")):
-        asked = probe(f"sum-{kind}", shape=(4096, CHANNELS), x=kind, params=params, decay=0.0, mean=1.5, std=0.25, spread=(0.0, 0.1, 0.2), steps=[step(dy=None)])
+        asked = probe(
+            f"sum-{kind}",
+            shape=(4096, CHANNELS),
+            x=kind,
+            params=params,
+            decay=0.0,
+            mean=1.5,
+            std=0.25,
+            spread=(0.0, 0.1, 0.2),
+            steps=[step(dy=None)],
+        )
         got = box.ask(asked).outputs.get("0.running_mean")
         if got is None:
             yield skipped(f"arithmetic for {kind}", str(box.ask(asked).failure)[:140])
@@ -99,4 +129,6 @@ def reduction(box, conventions):
     words = "sequential" if error > 2 + m**0.5 else "pairwise"
     evidence = f"m = {m}: error of the mean {error:.3g} u (pairwise at most {2 + m**0.5:.0f}, sequential {m})"
     # "sequential" is declared as an upper bound: a better sum is no breach
-    yield Finding("long sums", words, evidence, conventions.reduction, words == conventions.reduction or words == "pairwise")
+    yield Finding(
+        "long sums", words, evidence, conventions.reduction, words == conventions.reduction or words == "pairwise"
+    )

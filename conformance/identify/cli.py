@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bnconform.backends import registry
 
-from ..known import builtin
+from ..judge.known import builtin
 from .engine import identify as run
 
 SIGNS = {True: "[green]yes[/]", False: "[red]NO[/]", None: "-"}
@@ -18,7 +18,9 @@ SIGNS = {True: "[green]yes[/]", False: "[red]NO[/]", None: "-"}
 
 @click.command("identify")
 @click.argument("implementation")
-@click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True, help="where its layers live")
+@click.option(
+    "--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True, help="where its layers live"
+)
 @click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path), help="write the rows to this file")
 def identify(implementation, device, path):
     """Infer what IMPLEMENTATION does from probes alone, and compare it with what it declares.
@@ -34,7 +36,12 @@ def identify(implementation, device, path):
     findings = run(backend, device, builtin(entry.name))
     Console(emoji=False).print(_table(entry.name, findings))
     if path:
-        data = {"schema": "bnconform-identify", "implementation": entry.name, "device": device, "findings": [f.to_json() for f in findings]}
+        data = {
+            "schema": "bnconform-identify",
+            "implementation": entry.name,
+            "device": device,
+            "findings": [f.to_json() for f in findings],
+        }
         path.write_text(json.dumps(data, indent=1) + "\n")
     wrong = [f.property for f in findings if f.agrees is False]
     if wrong:

@@ -1,6 +1,7 @@
 """What eps and decay a layer has that is built without being told, from what it does."""
 
 import numpy as np
+
 from bnconform.backends.contract import Config
 
 from .finding import Finding, skipped
@@ -30,7 +31,10 @@ def _observed(box, name):
         return None, f"{type(error).__name__}: {error}"[:120]
     slope, decay = float(np.ptp(y)) / (2 * SPREAD), float(1 - mean) / 2
     found, evidence = {
-        "eps": (1 / slope**2 - SPREAD**2 if slope else np.nan, f"values of deviation {SPREAD:g} are multiplied by {slope:.4g}"),
+        "eps": (
+            1 / slope**2 - SPREAD**2 if slope else np.nan,
+            f"values of deviation {SPREAD:g} are multiplied by {slope:.4g}",
+        ),
         "decay": (decay, f"a running mean of -1 becomes {mean:.4g} after a batch of mean 1"),
     }[name]
     return (found if np.isfinite(found) else None), evidence

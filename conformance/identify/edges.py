@@ -38,8 +38,18 @@ def edges(box, conventions):
 
 def _probes(ddof):
     one = probe("one", shape=(1, 4), steps=[step()])
-    yield "m = 1", one, {"y = beta": RIGHT, "y by the running statistics": Rules(one_uses_running=True)}, ["0.y"], "y = beta"
-    states = {"kept": Rules(), "NaN": Rules(exists="poison"), "0 blended in": Rules(exists="ddof 0" if ddof else "skip")}
+    yield (
+        "m = 1",
+        one,
+        {"y = beta": RIGHT, "y by the running statistics": Rules(one_uses_running=True)},
+        ["0.y"],
+        "y = beta",
+    )
+    states = {
+        "kept": Rules(),
+        "NaN": Rules(exists="poison"),
+        "0 blended in": Rules(exists="ddof 0" if ddof else "skip"),
+    }
     right = "kept" if ddof else "0 blended in"
     readings = {name: rules for name, rules in states.items() if name != "kept" or ddof}
     yield "state at m = 1", one, readings, ["0.running_var"], right
@@ -51,7 +61,23 @@ def _probes(ddof):
     yield "constant channel", flat, {"y = beta": RIGHT, "not finite": Rules(eps_form="missing")}, ["0.y"], "y = beta"
     yield "eps = 0", probe("eps-zero", eps=0.0, steps=[step()]), {"accepted": RIGHT}, ["0.y"], "accepted"
     nan = poke(((1, 1, 2), np.nan))
-    readings = {"lost in its channel": RIGHT, "taken as 0": Rules(nonfinite="zeroed"), "left out": Rules(nonfinite="skipped"), "left out of the sums": Rules(nonfinite="skipped, counted"), "y replaced": Rules(nonfinite="y zeroed")}
+    readings = {
+        "lost in its channel": RIGHT,
+        "taken as 0": Rules(nonfinite="zeroed"),
+        "left out": Rules(nonfinite="skipped"),
+        "left out of the sums": Rules(nonfinite="skipped, counted"),
+        "y replaced": Rules(nonfinite="y zeroed"),
+    }
     yield "NaN in one channel", probe("nan", steps=[step(edit=nan)]), readings, ["0.y"], "lost in its channel"
-    readings = {"stays in its place": RIGHT, "taken as 0": Rules(nonfinite="zeroed"), "y replaced": Rules(nonfinite="y zeroed")}
-    yield "NaN in inference", probe("nan-inference", steps=[step("infer", edit=nan)]), readings, ["0.y"], "stays in its place"
+    readings = {
+        "stays in its place": RIGHT,
+        "taken as 0": Rules(nonfinite="zeroed"),
+        "y replaced": Rules(nonfinite="y zeroed"),
+    }
+    yield (
+        "NaN in inference",
+        probe("nan-inference", steps=[step("infer", edit=nan)]),
+        readings,
+        ["0.y"],
+        "stays in its place",
+    )

@@ -22,7 +22,9 @@ class Finding:
 
 def against(property, finding, evidence, declared, source="") -> Finding:
     """A finding compared with what was declared, as words."""
-    return Finding(property, str(finding), evidence, f"{declared}{f' ({source})' if source else ''}", str(finding) == str(declared))
+    return Finding(
+        property, str(finding), evidence, f"{declared}{f' ({source})' if source else ''}", str(finding) == str(declared)
+    )
 
 
 def skipped(property, why) -> Finding:

@@ -3,7 +3,6 @@
 import numpy as np
 
 from ..diagnosis.fit import observed_decays
-from ..diagnosis.question import Question
 from .finding import Finding, against, skipped
 from .probe import RIGHT, Rules, closest, probe, step
 
@@ -55,7 +54,16 @@ def ddofs(box, conventions):
     readings = {"0": RIGHT, "1": Rules(normalizer_ddof=1)}
     yield against("normalizing ddof", *closest(box, asked, readings, ["0.y"]), "0", "BN-2.2")
     asked = probe("running-ddof", shape=(2, 3, 2), decay=0.0)
-    name, evidence = closest(box, asked, {"0": Rules(running_ddof=0), "1": Rules(running_ddof=1), "1, over the batch axis alone": Rules(running_ddof=1, ddof_count="batch")}, ["0.running_var"])
+    name, evidence = closest(
+        box,
+        asked,
+        {
+            "0": Rules(running_ddof=0),
+            "1": Rules(running_ddof=1),
+            "1, over the batch axis alone": Rules(running_ddof=1, ddof_count="batch"),
+        },
+        ["0.running_var"],
+    )
     yield against("running ddof", name, evidence, str(conventions.running_ddof))
 
 
@@ -63,7 +71,9 @@ def decays(box, conventions):
     """What the number given weighs, exponentially or cumulatively [BN-3.1, BN-3.2]."""
     found = []
     for decay in (0.75, 0.9):
-        asked = probe(f"decay-{decay}", decay=decay, steps=[step(n=4, dy=None), step(n=7, dy=None), step(n=5, dy=None)], mean=5.0)
+        asked = probe(
+            f"decay-{decay}", decay=decay, steps=[step(n=4, dy=None), step(n=7, dy=None), step(n=5, dy=None)], mean=5.0
+        )
         weights = _weights(box, asked)
         if weights is None:
             yield skipped("decay", _why(box, asked))
@@ -72,20 +82,36 @@ def decays(box, conventions):
     old = all(abs(w - decay) < 1e-4 for decay, weights in found for w in weights)
     new = all(abs(w - (1 - decay)) < 1e-4 for decay, weights in found for w in weights)
     words = "weight of the old state" if old else "weight of the new batch" if new else "another weight"
-    shown = "; ".join(f"given {decay}: old state keeps {', '.join(f'{w:.5g}' for w in weights)}" for decay, weights in found)
+    shown = "; ".join(
+        f"given {decay}: old state keeps {', '.join(f'{w:.5g}' for w in weights)}" for decay, weights in found
+    )
     yield against("decay", words, shown, "weight of the old state", "the adapter translates, BN-3.1")
     yield _cumulative(box, conventions)
 
 
 def _cumulative(box, conventions):
-    asked = probe("cumulative", decay=None, steps=[step(n=4, dy=None), step(n=7, dy=None), step(n=5, dy=None)], mean=5.0)
+    asked = probe(
+        "cumulative", decay=None, steps=[step(n=4, dy=None), step(n=7, dy=None), step(n=5, dy=None)], mean=5.0
+    )
     weights = _weights(box, asked)
     if weights is None:
         reason = conventions.cannot.get("decay:cumulative") or conventions.cannot.get("cumulative")
         failure = box.ask(asked).failure
-        return Finding("decay = None", "refused", _why(box, asked), reason or "cumulative average (BN-3.2)", bool(reason) and failure is not None)
+        return Finding(
+            "decay = None",
+            "refused",
+            _why(box, asked),
+            reason or "cumulative average (BN-3.2)",
+            bool(reason) and failure is not None,
+        )
     right = np.allclose(weights, [0, 1 / 2, 2 / 3][: len(weights)], atol=1e-4)
-    return against("decay = None", "cumulative average" if right else "another average", f"old state keeps {', '.join(f'{w:.5g}' for w in weights)}", "cumulative average", "BN-3.2")
+    return against(
+        "decay = None",
+        "cumulative average" if right else "another average",
+        f"old state keeps {', '.join(f'{w:.5g}' for w in weights)}",
+        "cumulative average",
+        "BN-3.2",
+    )
 
 
 class _Bare:
@@ -108,16 +134,28 @@ def _weights(box, asked):
 def modes(box, conventions):
     """Which statistics normalize in which mode, and which mode moves the state [BN-2.3, BN-3.6, BN-4.1, BN-4.4]."""
     asked = probe("train", steps=[step()], running=((4.0,), (9.0,)))
-    readings = {"batch": RIGHT, "running": Rules(train_stats="running"), "running, after the update": Rules(train_stats="blended")}
+    readings = {
+        "batch": RIGHT,
+        "running": Rules(train_stats="running"),
+        "running, after the update": Rules(train_stats="blended"),
+    }
     yield against("training normalizes by", *closest(box, asked, readings, ["0.y"]), "batch", "BN-2.3")
     for mode in ("infer", "frozen"):
         asked = probe(mode, steps=[step(mode)], running=((4.0,), (9.0,)))
-        name, evidence = closest(box, asked, {"running": RIGHT, "batch": Rules(infer_stats="batch", infer_gradient="train")}, ["0.y"])
+        name, evidence = closest(
+            box, asked, {"running": RIGHT, "batch": Rules(infer_stats="batch", infer_gradient="train")}, ["0.y"]
+        )
         yield against(f"{_noun(mode)} normalizes by", name, evidence, "running", "BN-4.1")
         moved = {"kept": RIGHT, "updated": Rules(update_in=(mode,))}
         yield against(f"state in {_noun(mode)}", *_state(box, asked, moved, conventions), "kept", "BN-4.4")
     asked = probe("once", steps=[step(dy=None), step()], decay=0.75)
-    readings = {"once": RIGHT, "not at all": Rules(updates=0), "twice": Rules(updates=2), "twice with a gradient": Rules(again_with_gradient=True), "only with a gradient": Rules(needs_gradient=True)}
+    readings = {
+        "once": RIGHT,
+        "not at all": Rules(updates=0),
+        "twice": Rules(updates=2),
+        "twice with a gradient": Rules(again_with_gradient=True),
+        "only with a gradient": Rules(needs_gradient=True),
+    }
     yield against("a training step updates", *_state(box, asked, readings, conventions), "once", "BN-3.6")
 
 
@@ -140,12 +178,25 @@ def gradients(box, conventions):
             yield skipped(f"gradient in {noun} flows through", _why(box, asked))
             continue
         weights = _coefficients(asked, dx.astype(np.float64), mode)
-        shown = f"dx / (gamma r) = {weights[0]:.4f} dy {weights[1]:+.4f} mean(dy) {weights[2]:+.4f} x_hat mean(dy x_hat)"
+        shown = (
+            f"dx / (gamma r) = {weights[0]:.4f} dy {weights[1]:+.4f} mean(dy) {weights[2]:+.4f} x_hat mean(dy x_hat)"
+        )
         on = [abs(w + 1) < 1e-2 for w in weights[1:]]
         off = [abs(w) < 1e-2 for w in weights[1:]]
-        words = {(True, True): "dy, mean and variance", (True, False): "dy and mean", (False, True): "dy and variance", (False, False): "dy alone"}[tuple(on)]
+        words = {
+            (True, True): "dy, mean and variance",
+            (True, False): "dy and mean",
+            (False, True): "dy and variance",
+            (False, False): "dy alone",
+        }[tuple(on)]
         known = abs(weights[0] - 1) < 1e-2 and all(a or b for a, b in zip(on, off))
-        yield against(f"gradient in {noun} flows through", words if known else "none of these", shown, want, "BN-5.1" if mode == "train" else "BN-5.2")
+        yield against(
+            f"gradient in {noun} flows through",
+            words if known else "none of these",
+            shown,
+            want,
+            "BN-5.1" if mode == "train" else "BN-5.2",
+        )
 
 
 def _coefficients(asked, dx, mode):
@@ -166,7 +217,12 @@ def _coefficients(asked, dx, mode):
 
 def masks(box, conventions):
     """Whether a mask is taken, and what it does [BN-6.1]; some layers take one only where the channels lie last."""
-    readings = {"statistics over marked values": RIGHT, "ignored": Rules(mask="ignored"), "inverted": Rules(mask="inverted"), "divided by all": Rules(mask_count="all")}
+    readings = {
+        "statistics over marked values": RIGHT,
+        "ignored": Rules(mask="ignored"),
+        "inverted": Rules(mask="inverted"),
+        "divided by all": Rules(mask_count="all"),
+    }
     reason = conventions.cannot.get("mask")
     for place, shape, axes in (("channels first", (6, 3, 5), 1), ("channels last", (6, 5, 3), 2)):
         asked = probe(f"mask-{axes}", steps=[step(mask="position")], mean=3.0, shape=shape, axes=axes)

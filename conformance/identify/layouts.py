@@ -21,7 +21,9 @@ def layouts(box, conventions):
     words = _words(right)
     shown = "right: " + ", ".join(f"{p} (rank {'/'.join(str(r) for r, _ in works[p])})" for p in works)
     if refused:
-        shown += "; refused or wrong: " + ", ".join(f"{p} (rank {'/'.join(str(r) for r, _ in refused[p])})" for p in refused)
+        shown += "; refused or wrong: " + ", ".join(
+            f"{p} (rank {'/'.join(str(r) for r, _ in refused[p])})" for p in refused
+        )
     yield against("channel axis", words, shown, conventions.channel_axes)
 
 
@@ -55,8 +57,16 @@ def types(box, conventions):
         return
     kind, state = seen["0.y"].dtype.name, seen["0.running_var"].dtype.name
     found = {"float16": "x", "float32": "promoted"}.get(kind, kind)
-    yield against("type of y beside wider parameters", found, f"float16 x, float32 gamma: y is {kind}", conventions.y_dtype)
+    yield against(
+        "type of y beside wider parameters", found, f"float16 x, float32 gamma: y is {kind}", conventions.y_dtype
+    )
     value = seen["0.running_mean"]
     exact = (value.astype("float16").astype(value.dtype) == value).all()
     words = "float16" if exact and state == "float32" else state
-    yield against("state type", words, f"float16 x, float32 state: {state}" + (", every value a float16" if exact else ", values beyond float16"), "float32", "the state's own")
+    yield against(
+        "state type",
+        words,
+        f"float16 x, float32 state: {state}" + (", every value a float16" if exact else ", values beyond float16"),
+        "float32",
+        "the state's own",
+    )

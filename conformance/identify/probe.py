@@ -5,7 +5,7 @@ import numpy as np
 from ..cases.draft import draft, step
 from ..diagnosis.layer import evaluate
 from ..diagnosis.rules import Rules
-from ..observe import observe
+from ..run.observe import observe
 
 # As far as two readings may be told apart in single precision; a reading that fits better than this is taken.
 CLOSE = 2e-4
@@ -36,7 +36,8 @@ def probe(name, **words):
 
 @np.errstate(all="ignore")
 def distance(box, asked, rules, outputs, ddof=1):
-    """Largest |got - predicted| over `outputs`, relative to the largest predicted value; infinite where it cannot be."""
+    """Largest |got - predicted| over `outputs`, relative to the largest predicted value; infinite where it cannot
+    be."""
     seen = box.ask(asked)
     try:
         predicted = evaluate(asked.case, asked.tensors, rules, ddof)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from .. import report as reports
-from ..commands import WRONG_USE, console, refuse, writable
-from ..diagnose import diagnosed
-from ..golden import Golden
-from ..run import Options, UsageError, select
-from ..terminal import ProgressListener, print_results
+from ..diagnosis.judged import diagnosed
+from ..golden.store import Golden
+from ..report import data as reports
+from ..report.terminal import ProgressListener, print_results
+from ..run.command import WRONG_USE, console, refuse, writable
+from ..run.schedule import Options, UsageError, select
 from .export import export as export_cases
 from .export import fits_files
 from .judging import Folder, judge_folder
@@ -29,7 +29,9 @@ def export(folder, patterns, quick, npy, with_golden):
         chosen = select(golden, patterns, quick)
         cases = [case for case in chosen if fits_files(case)]
         if not cases:
-            raise UsageError("files cannot ask any of these cases: they are about the layout of arrays in memory, or laws")
+            raise UsageError(
+                "files cannot ask any of these cases: they are about the layout of arrays in memory, or laws"
+            )
         export_cases(Path(folder), golden, cases, "npy" if npy else "safetensors", with_golden)
     except WRONG_USE as error:
         refuse(error)
@@ -52,7 +54,7 @@ def judge(folder, json_path, html_path, junit_path, known):
         options = Options(known=known)
         filled = Folder(Path(folder), options.golden)
         try:
-            strangers = filled.strangers()
+            unexpected_files = filled.unexpected_files()
             with ProgressListener(out) as listener:
                 results = [judge_folder(filled, options, listener)]
         finally:
@@ -62,7 +64,7 @@ def judge(folder, json_path, html_path, junit_path, known):
     results = [diagnosed(judged, options.golden) for judged in results]
     reports.write_all(results, filled.cases, options.golden, *paths)
     print_results(out, results)
-    for line in strangers:
+    for line in unexpected_files:
         out.print(f"extra: {line}", highlight=False, markup=False, soft_wrap=True)
     for path in filter(None, paths):
         out.print(f"wrote {path}", highlight=False)

@@ -6,19 +6,34 @@ from dataclasses import MISSING, fields
 
 from bnconform.backends.contract import FLOATS, WIDENED, Conventions
 
-from ..compare import BASIC
-from ..process import Hello
-from ..run import UsageError
+from ..judge.compare import BASIC
+from ..run.process import Hello
+from ..run.schedule import UsageError
 from .reading import once
 
 MOST = 1 << 20  # bytes of port.json and export.json
 
-DECLARED = ("running_ddof", "variance", "reduction", "compute", "y_dtype", "channel_axes", "ranks", "dtypes", "exposes", "cannot")
+DECLARED = (
+    "running_ddof",
+    "variance",
+    "reduction",
+    "compute",
+    "y_dtype",
+    "channel_axes",
+    "ranks",
+    "dtypes",
+    "exposes",
+    "cannot",
+)
 
 
 def template() -> dict:
     """What `export` writes: the strictest declaration, with the one thing left open that nobody can guess [BN-3.3]."""
-    defaults = {f.name: f.default_factory() if f.default is MISSING else f.default for f in fields(Conventions) if f.name in DECLARED[1:]}
+    defaults = {
+        f.name: f.default_factory() if f.default is MISSING else f.default
+        for f in fields(Conventions)
+        if f.name in DECLARED[1:]
+    }
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
     return {"name": "my-port", "version": "0", "running_ddof": None} | plain | {"exposes": list(BASIC)}
 
@@ -68,10 +83,13 @@ def _all_of(allowed):
 
 
 def _pairs(keys, values):
-    return lambda value: isinstance(value, dict) and all(keys(k) and isinstance(v, str) and values(v) for k, v in value.items())
+    return lambda value: (
+        isinstance(value, dict) and all(keys(k) and isinstance(v, str) and values(v) for k, v in value.items())
+    )
 
 
-# key -> (whether a value of the JSON is accepted, what is expected in words); enumerations are Conventions' own to check
+# key -> (whether a value of the JSON is accepted, what is expected in words); enumerations are Conventions' own to
+# check
 _TEXT = (lambda value: isinstance(value, str), "text")
 CHECKS = {
     "running_ddof": (lambda value: type(value) is int, "0 or 1 [BN-3.3]"),
@@ -79,9 +97,18 @@ CHECKS = {
     "reduction": _TEXT,
     "y_dtype": _TEXT,
     "channel_axes": _TEXT,
-    "compute": (_pairs(FLOATS.__contains__, FLOATS.__contains__), f"type of x -> type of the arithmetic, of {', '.join(FLOATS)}"),
-    "ranks": (lambda value: isinstance(value, list) and all(type(item) is int for item in value), "a list of numbers of axes"),
+    "compute": (
+        _pairs(FLOATS.__contains__, FLOATS.__contains__),
+        f"type of x -> type of the arithmetic, of {', '.join(FLOATS)}",
+    ),
+    "ranks": (
+        lambda value: isinstance(value, list) and all(type(item) is int for item in value),
+        "a list of numbers of axes",
+    ),
     "dtypes": (_all_of(FLOATS), f"a list of {', '.join(FLOATS)}"),
     "exposes": (_all_of(BASIC), f"a list of {', '.join(BASIC)}"),
-    "cannot": (_pairs(lambda key: True, lambda value: 0 < len(value) <= 500), "feature -> reason, at most 500 characters"),
+    "cannot": (
+        _pairs(lambda key: True, lambda value: 0 < len(value) <= 500),
+        "feature -> reason, at most 500 characters",
+    ),
 }

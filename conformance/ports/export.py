@@ -10,10 +10,10 @@ from pathlib import Path
 
 import bnconform
 
-from ..allow import output_dtype
-from ..golden import Golden
+from ..golden.store import Golden
+from ..judge.allowances import output_dtype
 from ..records import Case
-from ..run import UsageError
+from ..run.schedule import UsageError
 from .declaration import template
 from .folder import SCHEMA, case_folder, empty, index_lines, store
 
@@ -21,7 +21,9 @@ from .folder import SCHEMA, case_folder, empty, index_lines, store
 def export(folder: Path, golden: Golden, cases: list[Case], format: str, with_golden: bool) -> None:
     """Write `folder` as a whole or not at all. Errors: UsageError if it holds anything, or cannot be written."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()) or (folder.is_dir() and any(folder.iterdir())):
-        raise UsageError(f"{folder} is there already, expected a new or an empty folder: what a port wrote is never overwritten")
+        raise UsageError(
+            f"{folder} is there already, expected a new or an empty folder: what a port wrote is never overwritten"
+        )
     try:
         parent = folder.resolve().parent
         temporary = Path(tempfile.mkdtemp(dir=parent, prefix=f".{folder.name}."))
@@ -49,7 +51,7 @@ def _write(root, golden, cases, format, with_golden):
     _write_json(root / "export.json", about | {"cases": [case.id for case in cases]})
     _write_json(root / "port.json", template())
     (root / "index.txt").write_text("\n".join(index) + "\n")
-    (root / "EXPORT.md").write_text((files("bnconform.conformance") / "EXPORT.md").read_text())
+    (root / "EXPORT.md").write_text((files("bnconform.conformance.ports") / "EXPORT.md").read_text())
 
 
 def case_files(golden: Golden, case: Case, format: str, with_golden: bool) -> tuple[dict[str, bytes], list[str]]:
@@ -57,7 +59,11 @@ def case_files(golden: Golden, case: Case, format: str, with_golden: bool) -> tu
     folder, inputs = case_folder(case.id), dict(sorted(golden.inputs(case).items()))
     contents, given = store(format, folder, "inputs", inputs)
     wanted = {} if case.raises else golden.wanted(case, 0)
-    blank = {name: empty(output_dtype(case, name.split(".", 1)[1]), wanted[name][0].shape) for name in case.outputs() if wanted}
+    blank = {
+        name: empty(output_dtype(case, name.split(".", 1)[1]), wanted[name][0].shape)
+        for name in case.outputs()
+        if wanted
+    }
     slots_files, slots = store(format, folder, "outputs", blank)
     contents |= slots_files
     for running_ddof in (0, 1) if with_golden and wanted else ():
@@ -73,7 +79,7 @@ def _write_json(path, data):
 
 
 def fits_files(case: Case) -> bool:
-    """Whether files can ask what the case asks: how an array lies in memory does not travel in them [BN-8.3], and laws have
-    no frozen values that would give a slot its shape.
+    """Whether files can ask what the case asks: how an array lies in memory does not travel in them [BN-8.3], and laws
+    have no frozen values that would give a slot its shape.
     """
     return not case.law and all(step.memory == "contiguous" for step in case.steps)

@@ -5,9 +5,10 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
+
 from bnconform.dtypes import dtype
 
-from ..golden import encode
+from ..golden.store import encode
 from ..records import Case
 
 SCHEMA = "bnconform-export/1"

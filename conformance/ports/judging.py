@@ -1,4 +1,5 @@
-"""A filled folder -> observations -> judged the one way: a `FileDesk` stands where a run has a desk with a worker."""
+"""A filled folder -> observations -> judged the one way: a `FileDesk` stands where a run has a supervisor with a
+worker."""
 
 import os
 from collections import defaultdict
@@ -6,11 +7,11 @@ from pathlib import Path
 
 from bnconform.backends.needs import refusal
 
-from .. import known as known_differences
-from ..allow import output_dtype
-from ..golden import Golden
+from ..golden.store import Golden
+from ..judge import known as known_differences
+from ..judge.allowances import output_dtype
 from ..records import Case, Failure, Observation, Verdict
-from ..run import Judged, Options, UsageError, judge_case, telling
+from ..run.schedule import Judged, Options, UsageError, judge_case, telling
 from . import reading
 from .declaration import MOST, parse_json, read_declaration
 from .folder import FORMATS, SCHEMA, case_folder, is_empty, store
@@ -27,7 +28,9 @@ class Folder:
         try:
             self.root = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}, expected a folder that `bnconform export` made") from None
+            raise UsageError(
+                f"cannot read {path}: {error.strerror}, expected a folder that `bnconform export` made"
+            ) from None
         try:
             about = parse_json("export.json", self._need("export.json"))
             self.format, self.cases = self._format(about), self._cases(about)
@@ -52,9 +55,13 @@ class Folder:
         expected = {"schema": SCHEMA, "golden": self.golden.hash}
         for key, value in expected.items():
             if about.get(key) != value:
-                raise UsageError(f"export.json has {key} {str(about.get(key))[:80]!r}, expected {value!r}: export again with this version")
+                raise UsageError(
+                    f"export.json has {key} {str(about.get(key))[:80]!r}, expected {value!r}: export again with this version"
+                )
         if about.get("format") not in FORMATS:
-            raise UsageError(f"export.json has format {str(about.get('format'))[:80]!r}, expected one of {', '.join(FORMATS)}")
+            raise UsageError(
+                f"export.json has format {str(about.get('format'))[:80]!r}, expected one of {', '.join(FORMATS)}"
+            )
         return about["format"]
 
     def _cases(self, about):
@@ -66,7 +73,7 @@ class Folder:
                 raise UsageError(f"export.json has case {id[:80]!r}, which these golden vectors do not have")
         return [self.golden.cases[id] for id in ids]
 
-    def strangers(self) -> list[str]:
+    def unexpected_files(self) -> list[str]:
         """What lies among the cases and belongs to none, one line each."""
         known = defaultdict(set)
         for case in self.cases:
@@ -80,7 +87,9 @@ class Folder:
             except reading.Refused as error:
                 lines.append(str(error))
                 continue
-            lines += _short([f"{path}/{name[:80]!r} belongs to no case that was exported" for name in found if name not in names])
+            lines += _short(
+                [f"{path}/{name[:80]!r} belongs to no case that was exported" for name in found if name not in names]
+            )
         return lines
 
 
@@ -89,7 +98,7 @@ def _short(lines):
 
 
 class FileDesk:
-    """Observes a case by reading its files; the same face as `Desk`, so that `judge_case` need not know."""
+    """Observes a case by reading its files; the same face as `Supervisor`, so that `judge_case` need not know."""
 
     def __init__(self, folder: Folder, options: Options):
         self.folder, self.options = folder, options
@@ -110,7 +119,9 @@ class FileDesk:
         outputs, problems = self._outputs(case)
         failure = Failure("garbage", "file", "; ".join(problems)) if problems else None
         if case.raises and not failure:
-            failure = Failure("missing", "", f"error.txt is not there, expected it: the case is out of the domain [{case.raises}]")
+            failure = Failure(
+                "missing", "", f"error.txt is not there, expected it: the case is out of the domain [{case.raises}]"
+            )
         return Observation(case.id, outputs, self._changed(case), failure)
 
     def _read(self, path, most):
@@ -122,14 +133,20 @@ class FileDesk:
             blob = self._read(f"{case_folder(case.id)}/error.txt", MOST)
         except reading.Refused as error:
             return Failure("garbage", "file", str(error))
-        text = blob and "".join(c if c.isprintable() else " " for c in blob[: 4 * WORDS].decode(errors="replace")).strip()
+        text = (
+            blob and "".join(c if c.isprintable() else " " for c in blob[: 4 * WORDS].decode(errors="replace")).strip()
+        )
         return Failure("raised", "error.txt", text[:WORDS] or "no words") if blob is not None else None
 
     def _outputs(self, case):
         """(filled tensors by name, one line for each file that cannot be read)."""
         found, problems = {}, []
         conventions = self.hello.conventions
-        kinds = {name: output_dtype(case, name.split(".", 1)[1], conventions) for name in case.outputs()} if not case.raises else {}
+        kinds = (
+            {name: output_dtype(case, name.split(".", 1)[1], conventions) for name in case.outputs()}
+            if not case.raises
+            else {}
+        )
         for path, names, most in self._files(case, kinds):
             try:
                 blob = self._read(path, most)
@@ -148,7 +165,8 @@ class FileDesk:
         return filled, problems
 
     def _files(self, case, kinds):
-        """(path, outputs in it, the most bytes it may have): as if all were float64, and again as much, for other headers."""
+        """(path, outputs in it, the most bytes it may have): as if all were float64, and again as much, for other
+        headers."""
         folder, wanted = case_folder(case.id), self.folder.golden.wanted(case, 0) if kinds else {}
         sizes = {name: wanted[name][0].size * 16 + reading.HEADER for name in kinds}
         if self.folder.format == "npy":
@@ -171,7 +189,10 @@ class FileDesk:
     def _extra(self, case):
         """Names in the case's folder that nobody exported or asked for."""
         folder = case_folder(case.id)
-        expected = {folder: {"case.json", "error.txt"} | {f"expected-ddof{d}{end}" for d in (0, 1) for end in ("", ".safetensors")}}
+        expected = {
+            folder: {"case.json", "error.txt"}
+            | {f"expected-ddof{d}{end}" for d in (0, 1) for end in ("", ".safetensors")}
+        }
         if self.folder.format == "npy":
             expected[folder] |= {"inputs", "outputs"}
             expected[f"{folder}/outputs"] = {f"{name}.npy" for name in case.outputs()}
@@ -180,7 +201,11 @@ class FileDesk:
         lines = []
         for path, names in expected.items():
             try:
-                lines += [f"{path}/{name[:80]!r} was not asked for" for name in reading.listing(self.folder.root, path) if name not in names]
+                lines += [
+                    f"{path}/{name[:80]!r} was not asked for"
+                    for name in reading.listing(self.folder.root, path)
+                    if name not in names
+                ]
             except reading.Refused:
                 pass  # said where the files in it are read
         return _short(lines)
@@ -188,17 +213,19 @@ class FileDesk:
 
 def judge_folder(folder: Folder, options: Options, listener) -> Judged:
     """Every case of a folder through the one way."""
-    desk, verdicts, observations = FileDesk(folder, options), [], {}
+    supervisor, verdicts, observations = FileDesk(folder, options), [], {}
     known = [entry for path in options.known for entry in known_differences.read(path)]
     known_differences.check_ids(known, {case.id: case.outputs() for case in options.golden.cases.values()})
-    listener.started(desk.name, len(folder.cases))
+    listener.started(supervisor.name, len(folder.cases))
     for case in folder.cases:
-        found, observation = judge_case(desk, case, known)
-        found += [Verdict(desk.name, case.id, "files", "fail", kind="extra", message=line) for line in desk.extra]
+        found, observation = judge_case(supervisor, case, known)
+        found += [
+            Verdict(supervisor.name, case.id, "files", "fail", kind="extra", message=line) for line in supervisor.extra
+        ]
         verdicts += found
         if telling(case, found):
             observations[case.id] = observation
-        listener.judged(desk.name, case, found)
-    judged = Judged(desk.name, desk.hello, "files", tuple(verdicts), observations, dict(desk.seconds))
+        listener.judged(supervisor.name, case, found)
+    judged = Judged(supervisor.name, supervisor.hello, "files", tuple(verdicts), observations, dict(supervisor.seconds))
     listener.finished(judged)
     return judged

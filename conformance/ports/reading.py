@@ -8,9 +8,10 @@ import stat
 from contextlib import contextmanager
 
 import numpy as np
+
 from bnconform.dtypes import dtype
 
-from ..golden import GoldenError, decode
+from ..golden.store import GoldenError, decode
 
 HEADER = 1 << 20  # bytes a header may have; those of exported files stay far below
 NPY_HEADER = 10_000  # as numpy's own limit
@@ -83,7 +84,9 @@ def safetensors(path: str, blob: bytes) -> dict[str, np.ndarray]:
         raise Refused(f"{path}: is truncated: {len(blob)} bytes, expected 8 for the length of the header")
     length = int.from_bytes(blob[:8], "little")
     if length > min(HEADER, len(blob) - 8):
-        raise Refused(f"{path}: says that its header has {length:,} bytes; {len(blob) - 8:,} follow, and {HEADER:,} is the most")
+        raise Refused(
+            f"{path}: says that its header has {length:,} bytes; {len(blob) - 8:,} follow, and {HEADER:,} is the most"
+        )
     try:
         json.loads(blob[8 : 8 + length].decode(), object_pairs_hook=once)
         return decode(blob)
@@ -107,7 +110,9 @@ def npy(path: str, blob: bytes, bfloat16: bool) -> np.ndarray:
     expected, left = math.prod(shape) * kind.itemsize, len(blob) - stream.tell()
     if left != expected:
         wanted = f"{expected:,}" if expected < 1 << 63 else "more than 2^63"
-        raise Refused(f"{path}: has {left:,} bytes of data, expected {wanted} for shape {shape_text(shape)} of {kind.name}")
+        raise Refused(
+            f"{path}: has {left:,} bytes of data, expected {wanted} for shape {shape_text(shape)} of {kind.name}"
+        )
     array = np.frombuffer(bytearray(blob[stream.tell() :]), kind).reshape(shape, order="F" if fortran else "C")
     array = array.astype(kind.newbyteorder("="))
     return array.view(dtype("bfloat16")) if bfloat16 and array.dtype == np.uint16 else array
@@ -123,7 +128,11 @@ def _npy_header(path, stream):
 
 def shape_text(shape) -> str:
     """A shape of any size in a few words."""
-    return "(" + ", ".join(str(size) if abs(size) < 1 << 63 else "huge" for size in shape[:8]) + (", …)" if len(shape) > 8 else ")")
+    return (
+        "("
+        + ", ".join(str(size) if abs(size) < 1 << 63 else "huge" for size in shape[:8])
+        + (", …)" if len(shape) > 8 else ")")
+    )
 
 
 def _line(error) -> str:

@@ -1,8 +1,8 @@
 """The definition of one channel, letter by letter, over exact numbers.
 
 x holds all n values of a channel; some of them are counted in the statistics (all, unless there is a mask), m is their
-number, r = 1/sqrt(var + eps), x_hat = (x - mean) r. Statistics come from the counted values alone, every position
-is normalized with them, and every dy flows [BN-6.1, BN-6.2]:
+number, r = 1/sqrt(var + eps), x_hat = (x - mean) r. ChannelStatistics come from the counted values alone, every
+position is normalized with them, and every dy flows [BN-6.1, BN-6.2]:
 
     mean = sum_counted(x) / m,  var = sum_counted((x - mean)^2) / m
     y    = gamma x_tilde + beta,  x_tilde = x_hat r' + d'   (r' = 1, d' = 0 but in renormalization [BN-6.4])
@@ -21,7 +21,7 @@ from .reals import Field, Real
 
 
 @dataclass
-class Statistics:
+class ChannelStatistics:
     """What a channel is normalized with: mean, variance, r, the factor r' and shift d' of renormalization (or None)."""
 
     mean: Real
@@ -79,19 +79,19 @@ def roots_of(*variances: Real, eps: Fraction) -> Field:
     return Field(*(v.fraction + eps if v.finite and v.fraction + eps > 0 else Fraction(1) for v in variances))
 
 
-def plain_statistics(mean: Real, var: Real, eps: Fraction) -> Statistics:
+def plain_statistics(mean: Real, var: Real, eps: Fraction) -> ChannelStatistics:
     """Normalization by one mean and variance [BN-2.3, BN-4.1]."""
-    return Statistics(mean, var, inverse_root(var, eps, roots_of(var, eps=eps)))
+    return ChannelStatistics(mean, var, inverse_root(var, eps, roots_of(var, eps=eps)))
 
 
-def renorm_statistics(mean, var, running_mean, running_var, eps, r_max: Fraction, d_max: Fraction) -> Statistics:
+def renorm_statistics(mean, var, running_mean, running_var, eps, r_max: Fraction, d_max: Fraction) -> ChannelStatistics:
     """r' = clip(s_B/s, 1/r_max, r_max), d' = clip((mean - running_mean)/s, -d_max, d_max) [BN-6.4]."""
     roots = roots_of(var, running_var, eps=eps)
     r, running_r = inverse_root(var, eps, roots, 0), inverse_root(running_var, eps, roots, 1)
     std = (var + Real.of(eps)) * r
     factor = _clip(std * running_r, Real.of(1 / r_max), Real.of(r_max))
     shift = _clip((mean - running_mean) * running_r, Real.of(-d_max), Real.of(d_max))
-    return Statistics(mean, var, r, factor, shift)
+    return ChannelStatistics(mean, var, r, factor, shift)
 
 
 def _clip(value: Real, low: Real, high: Real) -> Real:
@@ -102,7 +102,7 @@ def _clip(value: Real, low: Real, high: Real) -> Real:
     return high if (value - high).sign() > 0 else value
 
 
-def evaluate_channel(channel: Channel, s: Statistics) -> dict:
+def evaluate_channel(channel: Channel, s: ChannelStatistics) -> dict:
     """Every requested output by name: a vector, or one number."""
     x_hat = (channel.x - s.mean) * s.r
     x_tilde = x_hat if s.factor is None else x_hat * s.factor + s.shift
@@ -125,19 +125,20 @@ def _project(v, channel: Channel, x_hat):
 
 
 def _directional(v, channel: Channel, x_hat):
-    """v_i - (sum_counted(v) + x_hat_i sum_counted(v x_hat)) / m: x_hat's derivative along v, over r. `_project` transposed."""
+    """v_i - (sum_counted(v) + x_hat_i sum_counted(v x_hat)) / m: x_hat's derivative along v, over r. `_project`
+    transposed."""
     if channel.m is None:
         return v
     return v - (x_hat * v.dot(x_hat, counted=True).over(channel.m) + v.sum(counted=True).over(channel.m))
 
 
-def _backward(channel: Channel, s: Statistics, x_hat, x_tilde) -> dict:
+def _backward(channel: Channel, s: ChannelStatistics, x_hat, x_tilde) -> dict:
     """First-order gradients [BN-5.1, BN-5.2, BN-6.2]."""
     dx = _project(channel.dy, channel, x_hat) * (channel.gamma * s.scale)
     return {"dx": dx, "dgamma": channel.dy.dot(x_tilde), "dbeta": channel.dy.sum()}
 
 
-def _forward_mode(channel: Channel, s: Statistics, x_hat, x_tilde):
+def _forward_mode(channel: Channel, s: ChannelStatistics, x_hat, x_tilde):
     """y_dot = gamma r' r directional(x_dot) + gamma_dot x_tilde + beta_dot [BN-5.3]; an absent tangent is 0."""
     t, terms = channel.tangents, []
     if "x_dot" in t:
@@ -147,7 +148,7 @@ def _forward_mode(channel: Channel, s: Statistics, x_hat, x_tilde):
     return _sum(terms, t.get("beta_dot"), channel.x)
 
 
-def _second_order(channel: Channel, s: Statistics, x_hat, x_tilde) -> dict:
+def _second_order(channel: Channel, s: ChannelStatistics, x_hat, x_tilde) -> dict:
     """Gradients of L2 = <u_x, dx> + <u_gamma, dgamma> + <u_beta, dbeta> [BN-5.4], masks included.
 
     With A = sum(dy), B = sum(dy x_hat), U = sum_counted(u_x), H = sum_counted(u_x x_hat) and w_k = [k counted],

@@ -1,25 +1,29 @@
 """Linear forms in double-double arithmetic, with a proven error bound, and the rounding it decides.
 
-One element is t = c_1 + sum_k c_k v_k with at most 4 rows v_k and exact coefficients. Everything is scaled by powers of two, so that
-|v_k| < 1 and |c_k| <= 1; v_k is then the input itself, or off by less than 2^-1074 where it became subnormal. With u = 2^-53
-and S = |c_1| + sum |c_k v_k|:
+One element is t = c_1 + sum_k c_k v_k with at most 4 rows v_k and exact coefficients. Everything is scaled by powers
+of two, so that
+|v_k| < 1 and |c_k| <= 1; v_k is then the input itself, or off by less than 2^-1074 where it became subnormal. With u =
+2^-53 and S = |c_1| + sum |c_k v_k|:
 
 1. c_k is held as hi + lo with |c_k - hi - lo| <= 2^-105 |c_k|: together 2 u^2 S.
-2. hi v_k = p + e exactly (Dekker 1971, Veltkamp's split), |e| <= u |p|. lo v_k costs u^2 |c_k v_k| when rounded and adding it to
+2. hi v_k = p + e exactly (Dekker 1971, Veltkamp's split), |e| <= u |p|. lo v_k costs u^2 |c_k v_k| when rounded and
+adding it to
    e 2 u^2 |c_k v_k|: together 3 u^2 S.
-3. The p are added one by one by two_sum (Knuth), each step exact with an error term |t_k| <= u S (1 + 5u). Error terms and e go to
-   a running low part, which never exceeds 6 u S. Each of its 4 times 2 additions costs at most u times the sum it makes: less than
-   4 (2 + 6) u^2 S = 32 u^2 S.
+3. The p are added one by one by two_sum (Knuth), each step exact with an error term |t_k| <= u S (1 + 5u). Error terms
+and e go to
+   a running low part, which never exceeds 6 u S. Each of its 4 times 2 additions costs at most u times the sum it
+   makes: less than 4 (2 + 6) u^2 S = 32 u^2 S.
 4. The last two_sum is exact.
 
-In all 38 u^2 S (1 + small) < 2^-100 S. S is computed with relative error below 8u, and 2^-99 S plus 2^-1060 for all underflows is the
-bound `err` that is used. The true value then lies in hi + [lo - err, lo + err].
+In all 38 u^2 S (1 + small) < 2^-100 S. S is computed with relative error below 8u, and 2^-99 S plus 2^-1060 for all
+underflows is the bound `err` that is used. The true value then lies in hi + [lo - err, lo + err].
 
-Rounding is monotone, so if both ends round to the same number, that is the correct rounding, ties included. The ends are taken
-as fl(hi + fl(lo -+ 2 err)): the rounding of lo -+ 2 err costs less than err. For a narrower format the ends are moved out by
-2^-52 |hi| more, which covers the rounding to float64, before they are rounded again. What is not decided so is left to
-exact arithmetic. (A common exponent beyond +-2046 turns everything into infinity or zero, and rightly so: what is decided is
-above 2^-1059 before it is applied, so it ends above 2^987, infinite in the narrower formats, and in float64, where more than 52 bits
+Rounding is monotone, so if both ends round to the same number, that is the correct rounding, ties included. The ends
+are taken as fl(hi + fl(lo -+ 2 err)): the rounding of lo -+ 2 err costs less than err. For a narrower format the ends
+are moved out by 2^-52 |hi| more, which covers the rounding to float64, before they are rounded again. What is not
+decided so is left to exact arithmetic. (A common exponent beyond +-2046 turns everything into infinity or zero, and
+rightly so: what is decided is above 2^-1059 before it is applied, so it ends above 2^987, infinite in the narrower
+formats, and in float64, where more than 52 bits
 must be certain, above 2^1039; or below 2^-2043.)
 """
 

@@ -7,10 +7,10 @@ from fractions import Fraction
 import numpy as np
 
 from .exact import Exact
-from .layout import Layout
+from .layout import ChannelSplit
 from .reals import Real
 from .running import Running
-from .step import LIKE_X, PARAMETERS, Step
+from .step import LIKE_X, PARAMETERS, StepValues
 
 MODES = ("train", "infer", "frozen", "renorm")
 COTANGENTS = ("u_x", "u_gamma", "u_beta")
@@ -33,16 +33,17 @@ def evaluate(
 ) -> list[dict[str, Exact]]:
     """Every output of every step, exact.
 
-    steps: dicts with "mode" ("train", "infer", "frozen", "renorm") and "x", and as wanted "dy" (gives dx, dgamma, dbeta),
-    "mask", tangents "x_dot", "gamma_dot", "beta_dot" (give y_dot), second-order cotangents "u_x", "u_gamma", "u_beta"
-    (with dy; give d2x, d2gamma, d2dy), "renorm": {"r_max", "d_max"}, and "shards" (sizes along axis 0, which change
-    nothing [BN-6.3]). gamma, beta, running_mean, running_var: arrays of the parameters' shape, or None; the state may also
-    be `Exact`, as `population` gives it. eps, decay: Python floats, taken at their exact value; decay None averages the steps'
-    statistics. Arrays are float64, float32, float16 or bfloat16, each number taken at its exact value.
+    steps: dicts with "mode" ("train", "infer", "frozen", "renorm") and "x", and as wanted "dy" (gives dx, dgamma,
+    dbeta), "mask", tangents "x_dot", "gamma_dot", "beta_dot" (give y_dot), second-order cotangents "u_x", "u_gamma",
+    "u_beta" (with dy; give d2x, d2gamma, d2dy), "renorm": {"r_max", "d_max"}, and "shards" (sizes along axis 0, which
+    change nothing [BN-6.3]). gamma, beta, running_mean, running_var: arrays of the parameters' shape, or None; the
+    state may also be `Exact`, as `population` gives it. eps, decay: Python floats, taken at their exact value; decay
+    None averages the steps' statistics. Arrays are float64, float32, float16 or bfloat16, each number taken at its
+    exact value.
 
-    Returns one dict a step: y, batch_mean and batch_var (train, renorm), running_mean and running_var (where a state was
-    given, as they are after the step), and what was asked for. Formulas, masks and non-finite values included: `channel`; signs of
-    zero: `exact`. Errors: ValueError for what is outside the domain.
+    Returns one dict a step: y, batch_mean and batch_var (train, renorm), running_mean and running_var (where a state
+    was given, as they are after the step), and what was asked for. Formulas, masks and non-finite values included:
+    `channel`; signs of zero: `exact`. Errors: ValueError for what is outside the domain.
 
     >>> x = np.array([[0.0], [1.0], [5.0]], np.float32)
     >>> out, = evaluate([{"mode": "train", "x": x, "dy": x}], gamma=None, beta=None, running_mean=None,
@@ -62,12 +63,12 @@ def evaluate(
     for step in steps:
         _check(step, kept)
         settings = Settings(eps, decay, running_ddof, tuple(kept), _renorm(step))
-        layout = Layout(np.shape(step["x"]), channel_axes)
+        layout = ChannelSplit(np.shape(step["x"]), channel_axes)
         if state is None:
             state = _initial_state(layout, kept)
         given = {"gamma": gamma, "beta": beta} | {name: step.get(name) for name in KEYS & {*LIKE_X, *PARAMETERS}}
         arrays = {name: array for name, array in given.items() if array is not None}
-        results.append(Step(arrays, step.get("mask"), step["mode"], layout).evaluate(state, settings))
+        results.append(StepValues(arrays, step.get("mask"), step["mode"], layout).evaluate(state, settings))
     return results
 
 
@@ -87,7 +88,9 @@ def _check(step, states) -> None:
     if any(step.get(name) is not None for name in COTANGENTS) and step.get("dy") is None:
         raise ValueError("second-order cotangents are given without dy, expected dy as well [BN-5.4]")
     if step["mode"] != "train" and len(states) < 2:
-        raise ValueError(f"mode is {step['mode']!r} without running_mean and running_var, expected both [BN-4.1, BN-6.4]")
+        raise ValueError(
+            f"mode is {step['mode']!r} without running_mean and running_var, expected both [BN-4.1, BN-6.4]"
+        )
 
 
 def _renorm(step) -> tuple[Fraction, Fraction] | None:
@@ -100,14 +103,14 @@ def _renorm(step) -> tuple[Fraction, Fraction] | None:
     return r_max, constant("d_max", limits["d_max"], 0, math.inf, "BN-6.4")
 
 
-def _initial_state(layout: Layout, kept) -> list[Running]:
+def _initial_state(layout: ChannelSplit, kept) -> list[Running]:
     columns = {name: channel_numbers(layout, name, array) for name, array in kept.items()}
     absent = [None] * layout.channels
     means, variances = columns.get("running_mean", absent), columns.get("running_var", absent)
     return [Running(mean, var) for mean, var in zip(means, variances, strict=True)]
 
 
-def channel_numbers(layout: Layout, name, array) -> list[Real]:
+def channel_numbers(layout: ChannelSplit, name, array) -> list[Real]:
     """One exact number a channel, from an array or an `Exact` of the parameters' shape."""
     if not isinstance(array, Exact):
         return [Real.of(v) for v in layout.parameter(name, array)]

@@ -1,7 +1,7 @@
 """Arrays of exact numbers that round themselves correctly, and say how they knew.
 
-Signs of zero: an exact zero is +0, except where the definition is one product (dx in inference, a folded weight), whose zero has the
-product's sign. What is not zero and underflows keeps its sign.
+Signs of zero: an exact zero is +0, except where the definition is one product (dx in inference, a folded weight),
+whose zero has the product's sign. What is not zero and underflows keeps its sign.
 """
 
 import math
@@ -21,8 +21,9 @@ from .vectors import Form
 class Proof:
     """How the elements of one rounding were decided.
 
-    elements: how many; fast: by an enclosure in double-double arithmetic; exact: by rational arithmetic and, for irrational
-    numbers, roots of as many digits as it took; digits: the most decimal digits a root needed (0 if none did).
+    elements: how many; fast: by an enclosure in double-double arithmetic; exact: by rational arithmetic and, for
+    irrational numbers, roots of as many digits as it took; digits: the most decimal digits a root needed (0 if none
+    did).
     """
 
     elements: int
@@ -45,7 +46,8 @@ class Exact:
         return self._values[index]
 
     def round(self, dtype) -> np.ndarray:
-        """The nearest numbers of "float64", "float32", "float16" or "bfloat16", ties to even, too large ones infinite."""
+        """The nearest numbers of "float64", "float32", "float16" or "bfloat16", ties to even, too large ones
+        infinite."""
         to = format_of(dtype)
         rounded, bits = np.empty(self.shape), 0
         for index in np.ndindex(self.shape):
@@ -60,10 +62,12 @@ def _digits(bits: int) -> int:
 
 
 class ExactRows(Exact):
-    """An element-wise output: for each channel a `Form` in the input rows, or `Values` where something is not finite."""
+    """An element-wise output: for each channel a `Form` in the input rows, or `Values` where something is not
+    finite."""
 
     def __init__(self, vectors, moments, layout, negative_zero=None):
-        """vectors: one a channel; moments: has the rows and regions of the forms; layout: from (channels, positions) to the shape.
+        """vectors: one a channel; moments: has the rows and regions of the forms; layout: from (channels, positions)
+        to the shape.
 
         negative_zero: (channels, positions) boolean, True where an exact zero is -0; None: nowhere.
         """
@@ -96,7 +100,8 @@ class ExactRows(Exact):
         raise AssertionError("a position is in one region")
 
     def round(self, dtype) -> np.ndarray:
-        """The nearest numbers of "float64", "float32", "float16" or "bfloat16", ties to even, too large ones infinite."""
+        """The nearest numbers of "float64", "float32", "float16" or "bfloat16", ties to even, too large ones
+        infinite."""
         to = format_of(dtype)
         rows = (self._layout.channels, self._layout.positions)
         rounded, proven = np.zeros(rows, to.dtype), np.zeros(rows, bool)
@@ -158,7 +163,9 @@ class ExactRows(Exact):
         for form, weight in zip(vector.regions, self._moments.regions, strict=True):
             part = here if weight is None else here & weight[channel]
             names = [name for name, coefficient in form.items() if name != ONES and coefficient.sign()]
-            table = np.stack([np.zeros(np.count_nonzero(part)), *(self._moments.rows[name][channel, part] for name in names)])
+            table = np.stack(
+                [np.zeros(np.count_nonzero(part)), *(self._moments.rows[name][channel, part] for name in names)]
+            )
             _, first, inverse = np.unique(table, axis=1, return_index=True, return_inverse=True)
             most = max(most, self._work_out(channel, np.flatnonzero(part)[first], inverse.ravel(), to, rounded, part))
         return most

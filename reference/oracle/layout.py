@@ -7,7 +7,7 @@ import numpy as np
 from .formats import FORMATS
 
 
-class Layout:
+class ChannelSplit:
     """x's shape seen as (channels, positions): the channel axes in the order given, then all others in theirs.
 
     output_shape: what `unrows` gives, if that is not the shape itself but another of as many elements.

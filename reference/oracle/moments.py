@@ -1,9 +1,10 @@
 """Exact sums of products along rows, vectorized.
 
-Each row is cut into slices of `WIDTH` bits: value = sum_k q_k 2^(e - WIDTH (k+1)) with integers |q_k| < 2^WIDTH and e the
-row's exponent (Ozaki, Ogita, Oishi, Rump 2012, "Error-free transformations of matrix multiplication"). A product of two
-slices summed over a block of 2^13 columns stays below 2^(20+20+13) = 2^53, so BLAS computes it in float64 without any
-rounding, in whatever order. All pairs of slices at once are one Gram matrix a row; sums are put together from it as integers.
+Each row is cut into slices of `WIDTH` bits: value = sum_k q_k 2^(e - WIDTH (k+1)) with integers |q_k| < 2^WIDTH and e
+the row's exponent (Ozaki, Ogita, Oishi, Rump 2012, "Error-free transformations of matrix multiplication"). A product of
+two slices summed over a block of 2^13 columns stays below 2^(20+20+13) = 2^53, so BLAS computes it in float64 without
+any rounding, in whatever order. All pairs of slices at once are one Gram matrix a row; sums are put together from it as
+integers.
 """
 
 from fractions import Fraction
@@ -21,7 +22,8 @@ ONES = "1"
 class Moments:
     """sum_i a_i b_i over the positions of a region, for any two of the named rows (and "1"), as fractions.
 
-    rows: name -> (channels, positions) float64, finite. regions: boolean weights of that shape, or None for all positions.
+    rows: name -> (channels, positions) float64, finite. regions: boolean weights of that shape, or None for all
+    positions.
     """
 
     def __init__(self, rows: dict, regions: list):
@@ -48,7 +50,8 @@ class Moments:
         return 0 if name == ONES else int(self.exponents[name][channel]) - WIDTH * count
 
     def _compute(self) -> dict:
-        """channel -> (first channel of its block, where each name's slices start and their count, Gram matrices by region)."""
+        """channel -> (first channel of its block, where each name's slices start and their count, Gram matrices by
+        region)."""
         channels, positions = next(iter(self.rows.values())).shape
         table = {}
         for rows, columns in blocks(channels, positions, COLUMNS):
@@ -57,16 +60,17 @@ class Moments:
                 # below 2^53 a block, so 512 blocks cannot overflow 63 bits
                 kind = np.int64 if positions <= 512 * COLUMNS else object
                 grams = [np.zeros((rows.stop - rows.start, size, size), kind) for _ in self.regions]
-                table |= {channel: (rows.start, spans, grams) for channel in range(rows.start, rows.stop)}
+                table |= dict.fromkeys(range(rows.start, rows.stop), (rows.start, spans, grams))
             self._add_block(rows, columns, spans, size, grams)
         if positions == 0:
             spans = {name: (i, 1) for i, name in enumerate([ONES, *self.rows])}
             grams = [np.zeros((channels, len(spans), len(spans)), np.int64) for _ in self.regions]
-            table = {channel: (0, spans, grams) for channel in range(channels)}
+            table = dict.fromkeys(range(channels), (0, spans, grams))
         return table
 
     def _spans(self, rows) -> tuple[dict, int]:
-        """name -> (first slice, number of slices) that hold every bit of the named rows, and the number of slices in all."""
+        """name -> (first slice, number of slices) that hold every bit of the named rows, and the number of slices in
+        all."""
         spans, size = {ONES: (0, 1)}, 1
         for name, values in self.rows.items():
             count = _slice_count(values[rows], self.exponents[name][rows])
@@ -101,8 +105,8 @@ def _slice_count(values, exponents) -> int:
 def _cut(values, exponents, out) -> None:
     """Write the slices of values (height, width) to out (height, count, width), each an integer below 2^WIDTH.
 
-    Truncation keeps q 2^-t at most the remainder, so nothing overflows; every subtraction is exact. No value has bits below
-    2^-1074, so where t would be greater than LAST the remainder is 0.
+    Truncation keeps q 2^-t at most the remainder, so nothing overflows; every subtraction is exact. No value has bits
+    below 2^-1074, so where t would be greater than LAST the remainder is 0.
     """
     rest = values
     for k in range(out.shape[1]):

@@ -1,9 +1,9 @@
 """Exact numbers: rationals extended by square roots, and what IEEE 754 adds to them.
 
 Everything in the definition is rational but for 1/sqrt(var + eps). A result is therefore a sum of rationals times
-products of at most two roots (a second one in batch renormalization). Such a number is decided exactly: either its roots
-are rational after all, then it is a fraction and a tie is a tie, or it is irrational, then it lies strictly between two
-rounding boundaries and enough digits tell which.
+products of at most two roots (a second one in batch renormalization). Such a number is decided exactly: either its
+roots are rational after all, then it is a fraction and a tie is a tie, or it is irrational, then it lies strictly
+between two rounding boundaries and enough digits tell which.
 """
 
 import math

@@ -26,7 +26,8 @@ class Running:
 
 
 def _blend(old: Real, new: Real, decay: Fraction | None, count: int) -> Real:
-    """decay old + (1 - decay) new [BN-3.1], or the mean of `count` statistics of which `old` averages all but the last [BN-3.2]."""
+    """decay old + (1 - decay) new [BN-3.1], or the mean of `count` statistics of which `old` averages all but the last
+    [BN-3.2]."""
     if decay is None:
         if count == 1:
             return new

@@ -4,7 +4,7 @@ import numpy as np
 
 from .channel import Channel, batch_moments, evaluate_channel, plain_statistics, renorm_statistics
 from .exact import Exact, ExactRows
-from .layout import Layout
+from .layout import ChannelSplit
 from .moments import Moments
 from .reals import Real
 from .running import Running
@@ -17,10 +17,10 @@ ROW_OUTPUTS = ("y", "dx", "y_dot", "d2x", "d2dy")
 PARAMETER_OF = {"dgamma": "gamma", "d2gamma": "gamma", "dbeta": "beta"}
 
 
-class Step:
+class StepValues:
     """Arrays of one step as rows a channel, with the moments that the definition asks of them."""
 
-    def __init__(self, arrays: dict, mask, mode: str, layout: Layout):
+    def __init__(self, arrays: dict, mask, mode: str, layout: ChannelSplit):
         """arrays: those of LIKE_X and PARAMETERS that are given."""
         self.layout, self.mode = layout, mode
         self.rows = {name: layout.like_x(name, a) for name, a in arrays.items() if name in LIKE_X}

@@ -1,8 +1,8 @@
 """The values of a channel as the definition sees them: something to scale, add, and sum, in two representations.
 
-`Values` holds every number and follows IEEE 754 where one is not finite. `Form` holds a linear form in the channel's input
-rows, such as r x - r mean for x_hat: every element-wise output of batch normalization is one, with coefficients that are exact
-numbers of the channel, and every sum over the channel is a combination of the moments of its inputs.
+`Values` holds every number and follows IEEE 754 where one is not finite. `Form` holds a linear form in the channel's
+input rows, such as r x - r mean for x_hat: every element-wise output of batch normalization is one, with coefficients
+that are exact numbers of the channel, and every sum over the channel is a combination of the moments of its inputs.
 """
 
 from .moments import ONES
@@ -55,7 +55,8 @@ class Values:
 
 
 class Form:
-    """sum_k coefficient_k row_k + coefficient_1, one such form a region (counted positions, then the others if there are any)."""
+    """sum_k coefficient_k row_k + coefficient_1, one such form a region (counted positions, then the others if there
+    are any)."""
 
     def __init__(self, regions, moments, channel):
         self.regions, self.moments, self.channel = regions, moments, channel

@@ -1,0 +1,164 @@
+"""Make the golden files: drafts, answered by the oracle, written and hashed.
+
+python -m bnconform.conformance.golden.freeze            write all families
+python -m bnconform.conformance.golden.freeze --check    write nothing, fail if the drafts differ from the files
+"""
+
+import hashlib
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from bnconform import oracle
+
+from ..cases import drafts
+from ..cases.draft import Draft
+from ..judge.allowances import output_dtype
+from ..records import Case
+from .copies import Copies
+from .large import describe
+from .store import FOLDER, encode
+
+VERSION = "1"
+
+
+def oracle_steps(case: Case, tensors: dict) -> list[dict]:
+    """The steps of a case in the oracle's words."""
+    steps = []
+    for index, step in enumerate(case.steps):
+        words = {"mode": step.mode, **{name: tensors[f"{index}.{name}"] for name in step.inputs}}
+        if step.mode == "renorm":
+            words["renorm"] = dict(step.options)
+        if "sizes" in step.options:
+            words["shards"] = list(step.options["sizes"])
+        steps.append(words)
+    return steps
+
+
+def answer(case: Case, tensors: dict, running_ddof: int) -> dict[str, oracle.Exact]:
+    """Exact outputs of a case by name, `<step>.<output>`."""
+    if case.steps[0].mode == "fold":
+        return _answer_fold(case, tensors)
+    if case.steps[0].mode == "population":
+        sizes = case.steps[0].options["sizes"]
+        batches = np.split(tensors["0.x"], np.cumsum(sizes)[:-1])
+        return {
+            f"0.{name}": value for name, value in oracle.population(batches, channel_axes=case.channel_axes).items()
+        }
+    results = oracle.evaluate(
+        oracle_steps(case, tensors),
+        **{name: tensors.get(name) for name in ("gamma", "beta", "running_mean", "running_var")},
+        eps=case.eps,
+        decay=case.decay,
+        running_ddof=running_ddof,
+        channel_axes=case.channel_axes,
+    )
+    return {
+        f"{index}.{name}": result[name]
+        for index, (step, result) in enumerate(zip(case.steps, results))
+        for name in step.outputs
+    }
+
+
+def _answer_fold(case, tensors):
+    options = case.steps[0].options
+    weight, bias = oracle.fold(
+        tensors["0.weight"],
+        tensors.get("0.bias"),
+        **{name: tensors.get(name) for name in ("gamma", "beta", "running_mean", "running_var")},
+        eps=case.eps,
+        out_axis=options["out_axis"],
+        groups=options["groups"],
+        in_axis=0 if options["groups"] > 1 else None,
+    )
+    return {"0.weight": weight, "0.bias": bias}
+
+
+def golden_tensors(draft: Draft) -> dict[str, np.ndarray]:
+    """All tensors of a case as they stand in the file, by full name."""
+    case, tensors = draft.case, draft.tensors
+    parts = {f"in|{name}": value for name, value in tensors.items()}
+    if not (case.raises or case.law):
+        plain = _rounded(case, tensors, 0)
+        parts |= {f"{part}|{name}": value for (part, name), value in plain.items()}
+        if case.has_state:
+            other = _rounded(case, tensors, 1)
+            parts |= {
+                f"{part}-ddof1|{name}": value
+                for (part, name), value in other.items()
+                if value.tobytes() != plain[part, name].tobytes()
+            }
+    return {f"{case.id}|{name}": value for name, value in parts.items()}
+
+
+def _rounded(case, tensors, running_ddof):
+    """(part, output) -> array: "want" in the output's type, "want64" where that is narrower than float64.
+
+    A large case is answered for its distinct channels, whose values stand in all their copies [BN-1.1].
+    """
+    copies = Copies.of(case, tensors) if case.large else None
+    exact = answer(case, copies.few(tensors) if copies else tensors, running_ddof)
+    arrays = {}
+    for name, value in exact.items():
+        kind = output_dtype(case, name.split(".")[1])
+        for part in ("want", "want64") if kind != "float64" else ("want",):
+            array = value.round(kind if part == "want" else "float64")
+            arrays[part, name] = copies.all(name, array) if copies else array
+    return arrays
+
+
+def build(of=None) -> tuple[dict, dict[str, bytes]]:
+    """(manifest, file name -> bytes) of the drafts `of`, else of all; large cases leave their hashes only."""
+    families, large = defaultdict(dict), {}
+    cases = []
+    for draft in drafts() if of is None else of:
+        tensors = golden_tensors(draft)
+        if draft.case.large:
+            large[draft.case.id] = describe(draft, tensors)
+        else:
+            families[draft.case.family] |= tensors
+        cases.append(draft.case.to_json())
+    files = {f"{name}.safetensors": encode(tensors) for name, tensors in families.items()}
+    manifest = {
+        "schema": "bnconform-golden",
+        "version": VERSION,
+        "files": {
+            name: {"sha256": hashlib.sha256(blob).hexdigest(), "bytes": len(blob)}
+            for name, blob in sorted(files.items())
+        },
+        "large": large,
+        "cases": cases,
+    }
+    return manifest, files
+
+
+def write(folder: Path = FOLDER, of=None) -> None:
+    """Write manifest and files; the manifest last, so that a broken-off run is noticed."""
+    manifest, files = build(of)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, blob in files.items():
+        (folder / name).write_bytes(blob)
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def main(arguments: list[str]) -> int:
+    if arguments == ["--check"]:
+        manifest, files = build()
+        text = (FOLDER / "manifest.json").read_text()
+        same = json.loads(json.dumps(manifest)) == json.loads(text)
+        print(
+            f"{len(manifest['cases'])} cases, {sum(map(len, files.values())):,} bytes: {'equal' if same else 'DIFFERENT'}"
+        )
+        return 0 if same else 1
+    if arguments:
+        print("usage: python -m bnconform.conformance.golden.freeze [--check]", file=sys.stderr)
+        return 2
+    write()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,146 @@
+"""Golden files: inputs and the oracle's outputs, frozen.
+
+A family is one safetensors file; `manifest.json` holds the case records, the files' SHA-256 and the versions. Tensor
+names are `<case>|<part>|<name>`: part "in" for inputs ("gamma", "0.x"), "want" for the correctly rounded outputs
+("0.y"), "want64" for the same values rounded to float64 where the output's type is narrower, and "want-ddof1" or
+"want64-ddof1" where running_ddof = 1 gives other values than 0. Of cases marked `large` the manifest holds hashes only.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from bnconform.dtypes import dtype
+
+from ..mistakes.kills import Kills
+from ..records import Case
+
+FOLDER = Path(__file__).parent / "v1"
+
+CODES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool", "I64": "int64"}
+NAMES = {name: code for code, name in CODES.items()}
+
+
+class GoldenError(Exception):
+    """The golden files are damaged, missing, or of another version."""
+
+
+def decode(blob: bytes) -> dict[str, np.ndarray]:
+    """Arrays of a safetensors file, bfloat16 included; copies, so that nobody shares memory."""
+    from safetensors import deserialize
+
+    arrays = {}
+    for name, view in deserialize(blob):
+        kind = CODES.get(view["dtype"])
+        if kind is None:
+            raise GoldenError(f"tensor {name} has type {view['dtype']}, expected one of {', '.join(CODES)}")
+        kind = np.dtype(kind) if kind in ("bool", "int64") else dtype(kind)
+        arrays[name] = np.frombuffer(bytearray(view["data"]), kind).reshape(view["shape"])
+    return arrays
+
+
+def encode(arrays: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> bytes:
+    """safetensors bytes of `arrays`; the same arrays give the same bytes under every version of any library.
+
+    Wider types first, names in order within, so that every tensor is aligned to its own size.
+    """
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    header, chunks, offset = ({"__metadata__": metadata} if metadata else {}), [], 0
+    for name in sorted(arrays, key=lambda name: (-arrays[name].itemsize, name)):
+        array, chunk = arrays[name], np.ascontiguousarray(arrays[name]).tobytes()
+        header[name] = {
+            "dtype": NAMES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + len(chunk)],
+        }
+        chunks.append(chunk)
+        offset += len(chunk)
+    text = json.dumps(header, separators=(",", ":"), sort_keys=False).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *chunks])
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One folder of golden files. edition: tells apart what a folder held at different times, to all that remember
+    answers."""
+
+    folder: Path = FOLDER
+    edition: str = ""
+
+    @cached_property
+    def manifest(self) -> dict:
+        path = self.folder / "manifest.json"
+        try:
+            return json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise GoldenError(f"cannot read {path}: {error}") from None
+
+    @cached_property
+    def cases(self) -> dict[str, Case]:
+        """All cases by id, in the order of the manifest, with the mutants each must kill."""
+        kills = Kills.load()
+        cases = (Case.from_json(data) for data in self.manifest["cases"])
+        return {case.id: replace(case, mutants=kills.telling(case.id)) for case in cases}
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the manifest: it covers every file by its own hash."""
+        return hashlib.sha256((self.folder / "manifest.json").read_bytes()).hexdigest()
+
+    @cache
+    def family(self, name: str) -> dict[str, np.ndarray]:
+        """Arrays of a family's file, after its hash was checked."""
+        path = self.folder / f"{name}.safetensors"
+        try:
+            blob = path.read_bytes()
+        except OSError as error:
+            raise GoldenError(f"cannot read {path}: {error}") from None
+        expected, got = self.manifest["files"][path.name]["sha256"], hashlib.sha256(blob).hexdigest()
+        if got != expected:
+            raise GoldenError(
+                f"{path.name} has SHA-256 {got[:16]}…, expected {expected[:16]}… of the manifest: the file is damaged"
+            )
+        return decode(blob)
+
+    @lru_cache(maxsize=2)
+    def large(self, id: str) -> dict[str, np.ndarray]:
+        """Arrays of a case that is not frozen, made again and checked against its hashes."""
+        from .large import load
+
+        return load(self.cases[id], self.manifest["large"][id])
+
+    def inputs(self, case: Case) -> dict[str, np.ndarray]:
+        """Input tensors of a case by name ("gamma", "0.x"), fresh copies."""
+        return {name: array.copy() for name, array in self._part(case, "in").items()}
+
+    def wanted(self, case: Case, running_ddof: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Output name -> (correctly rounded in the output's type, the same value in float64)."""
+        wanted = self._part(case, "want")
+        wide = self._part(case, "want64")
+        if running_ddof:
+            wanted |= self._part(case, "want-ddof1")
+            wide |= self._part(case, "want64-ddof1")
+        return {name: (array, wide.get(name, array)) for name, array in wanted.items()}
+
+    def _part(self, case: Case, part: str) -> dict[str, np.ndarray]:
+        parts = _by_part(self.large(case.id)) if case.large else self._parts(case.family)
+        return dict(parts.get((case.id, part), {}))
+
+    @cache
+    def _parts(self, family: str) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+        return _by_part(self.family(family))
+
+
+def _by_part(arrays):
+    """Arrays by case and part: looking through a family for each of its cases would cost the square of their number."""
+    parts = defaultdict(dict)
+    for key, array in arrays.items():
+        case, part, name = key.split("|")
+        parts[case, part][name] = array
+    return parts

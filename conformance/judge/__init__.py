@@ -1,0 +1,1 @@
+"""Observation + golden values + allowances -> verdicts, held against the known differences."""

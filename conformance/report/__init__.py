@@ -1,0 +1,1 @@
+"""Judged implementations -> terminal, JSON, HTML, JUnit."""

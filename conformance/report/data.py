@@ -1,0 +1,151 @@
+"""Judged implementations -> the report: JSON, tables of words, HTML, JUnit."""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections import Counter, defaultdict
+from dataclasses import asdict
+from pathlib import Path
+
+import bnconform
+
+from ..records import STATUSES, Case
+from ..run.process import ABSENT
+from ..run.schedule import Judged, machine
+
+SCHEMA = "bnconform-report/1"
+
+ADDRESS = re.compile(r"0x[0-9a-f]+")
+
+
+def summarize(judged: Judged) -> dict:
+    """Counts of outputs by status, number of cases, largest passing score."""
+    counts = Counter(verdict.status for verdict in judged.verdicts)
+    scores = [v.score for v in judged.verdicts if v.status == "pass" and v.score is not None]
+    return {
+        **{status: counts[status] for status in STATUSES},
+        "outputs": len(judged.verdicts),
+        "cases": len({verdict.case for verdict in judged.verdicts}),
+        "worst_passing_score": max(scores, default=None),
+        "verdict": verdict_of(judged, counts),
+    }
+
+
+def verdict_of(judged: Judged, counts: Counter) -> str:
+    """One word for the table: "conforms", "conforms, with known differences", "FAILS", "not installed", "no such
+    device"."""
+    if judged.hello.problem in ABSENT:
+        return ABSENT[judged.hello.problem]
+    if judged.hello.problem:
+        return "cannot be loaded"
+    if counts["fail"] + counts["crashed"] + counts["timed out"]:
+        return "FAILS"
+    if not counts["pass"]:
+        return "nothing passed"
+    return "conforms, with known differences" if counts["deviates"] else "conforms"
+
+
+def exit_status(results: list[Judged], named: bool) -> int:
+    """0 if all is as expected. A missing framework or device counts only where the implementation was asked for by
+    name; nothing judged is a failure."""
+    verdicts = [summarize(judged)["verdict"] for judged in results]
+    absent = set(ABSENT.values())
+    bad = {"FAILS", "cannot be loaded", "nothing passed"} | (absent if named else set())
+    return 1 if bad & set(verdicts) or set(verdicts) <= absent else 0
+
+
+def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
+    """The report as plain data (`schema`, `implementations`, `results`)."""
+    return {
+        "schema": SCHEMA,
+        "suite": {"version": bnconform.__version__, "golden": golden.hash, "cases": len(cases)},
+        "machine": machine(),
+        "implementations": [
+            {
+                "name": judged.name,
+                "version": judged.version,
+                "device": judged.device,
+                "problem": judged.hello.text,
+                "conventions": judged.hello.conventions and asdict(judged.hello.conventions),
+                "settings": judged.hello.settings,
+                "summary": summarize(judged),
+                "repeatable": {
+                    "cases": len(judged.twice),
+                    "differing": [f"{case} {output}" for case, outputs in judged.twice.items() for output in outputs],
+                },
+                "seconds": {key: round(value, 3) for key, value in judged.seconds.items()},
+            }
+            for judged in results
+        ],
+        "results": [verdict.to_json() for judged in results for verdict in judged.verdicts],
+    }
+
+
+def normalize(report: dict) -> dict:
+    """The report without what differs between two runs of the same: times, the machine, addresses in messages."""
+    implementations = [
+        {k: v for k, v in item.items() if k not in ("seconds", "settings")} for item in report["implementations"]
+    ]
+    results = [row | {"message": ADDRESS.sub("0x…", row["message"])} for row in report["results"]]
+    kept = {key: value for key, value in report.items() if key != "machine"}
+    return kept | {"implementations": implementations, "results": results}
+
+
+def fingerprint(report: dict) -> str:
+    """SHA-256 of the normalized report: equal for an uninterrupted run, a resumed one, and one put together from
+    shards."""
+    return hashlib.sha256(json.dumps(normalize(report), sort_keys=True).encode()).hexdigest()
+
+
+def reasons(judged: Judged, status: str) -> list[tuple[str, int, list[str]]]:
+    """Why outputs have that status: (reason, number of outputs, the cases), the commonest first."""
+    groups = defaultdict(list)
+    for verdict in judged.verdicts:
+        if verdict.status == status:
+            groups[verdict.message].append(verdict.case)
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [(reason, len(found), list(dict.fromkeys(found))) for reason, found in ordered]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """All of the file or none of it: a broken-off write leaves what was there."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent or ".", prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_json(path: Path, report: dict) -> None:
+    """The report as JSON (no NaN or infinity in it: scores without bound are the string "inf")."""
+    write_atomically(path, json.dumps(report, indent=1, allow_nan=False) + "\n")
+
+
+def write_all(
+    results: list[Judged],
+    cases: list[Case],
+    golden,
+    json_path: Path | None,
+    html_path: Path | None,
+    junit_path: Path | None,
+) -> None:
+    """The report in every form that has a path."""
+    data = to_json(results, cases, golden)
+    if json_path:
+        write_json(json_path, data)
+    if html_path:
+        from .html import render
+        from .sections import sections
+
+        write_atomically(html_path, render(data, cases, sections(data)))
+    if junit_path:
+        from .junit import render as render_junit
+
+        write_atomically(junit_path, render_junit(data))

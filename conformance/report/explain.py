@@ -1,0 +1,71 @@
+"""A case told to a person: what goes in, what must come out, why, how close, and how to see it."""
+
+import re
+from importlib.resources import files
+
+import numpy as np
+from rich.console import Console
+
+from bnconform.backends.contract import Conventions
+
+from ..golden.store import Golden
+from ..judge.allowances import allowances
+from ..judge.laws import LAWS
+from ..records import Case
+
+SHOWN = 6  # values of an array that are printed
+
+
+def clauses() -> dict[str, str]:
+    """SPEC.md's clauses: number -> text."""
+    text = (files("bnconform") / "SPEC.md").read_text()
+    found = re.findall(r"\*\*(BN-\d+\.\d+) (.*?)(?=\n\n|\Z)", text, re.S)
+    return {number: re.sub(r"\s+", " ", body.replace("**", "")) for number, body in found}
+
+
+def describe(console: Console, golden: Golden, case: Case, running_ddof: int) -> None:
+    """Print all about one case; expected values for the given running_ddof."""
+    say = lambda text="": console.print(text, highlight=False, markup=False, soft_wrap=True)
+    spec, inputs = clauses(), golden.inputs(case)
+    say(f"{case.id}: {case.says}")
+    say(
+        f"family {case.family}; x {case.x_dtype} {case.shape}, channel_axes {case.channel_axes}, eps {case.eps}, decay {case.decay}"
+    )
+    say(f"parameters {case.param_dtype}, state {case.state_dtype}")
+    for number in case.clauses:
+        say(f"  {number} {spec[number]}")
+    say("\ninputs")
+    for name, array in sorted(inputs.items()):
+        say(f"  {name:<16}{_brief(array)}")
+    if case.law:
+        say(f"\nexpected: {' '.join((LAWS[case.law].__doc__ or '').split())}")
+    elif case.raises:
+        say(f"\nexpected: an error [{case.raises}]")
+    else:
+        _describe_outputs(say, case, inputs, golden.wanted(case, running_ddof), running_ddof)
+    say(f"\nreproduce\n  bnconform run IMPL -k {case.id}")
+    say("  from bnconform.conformance.golden.store import Golden; golden = Golden()")
+    say(
+        f"  case = golden.cases[{case.id!r}]; inputs, wanted = golden.inputs(case), golden.wanted(case, running_ddof={running_ddof})"
+    )
+    if case.mutants:
+        say(f"\nkills {', '.join(case.mutants)}")
+
+
+def _describe_outputs(say, case, inputs, wanted, running_ddof):
+    allowed = allowances(case, inputs, Conventions(running_ddof=running_ddof), wanted)
+    for index, step in enumerate(case.steps):
+        memory = "" if step.memory == "contiguous" else f", {step.memory} memory"
+        options = f", {dict(step.options)}" if step.options else ""
+        say(f"\nstep {index}: {step.mode}{memory}{options}; expected (allowance of a two-pass float32 computation)")
+        for name in step.outputs:
+            rounded, _ = wanted[f"{index}.{name}"]
+            limit = allowed[f"{index}.{name}"].element
+            say(f"  {name:<16}{_brief(rounded)}  (allowance up to {np.max(limit, initial=0.0):.3g})")
+
+
+def _brief(array: np.ndarray) -> str:
+    flat = np.asarray(array).ravel()
+    kind = np.float64 if flat.dtype.name == "bfloat16" else flat.dtype
+    values = ", ".join(f"{value:.8g}" if kind != bool else str(value) for value in flat[:SHOWN].astype(kind))
+    return f"{array.dtype.name} {tuple(array.shape)}: {values}" + (", …" if flat.size > SHOWN else "")

@@ -1,0 +1,26 @@
+"""Which folder is which package, and the optional C extension; everything else is in pyproject.toml."""
+
+from setuptools import Extension, find_packages, setup
+
+ROOMS = {"bnconform": "reference", "bnconform.backends": "backends", "bnconform.conformance": "conformance"}
+
+# the engine's arithmetic in C; where there is no compiler NumPy does it
+KERNELS = Extension(
+    "bnconform.engine._kernels",
+    sources=["reference/engine/kernels.c"],
+    depends=["reference/engine/kernels.h"],
+    extra_compile_args=["-O3", "-ffp-contract=off"],
+    optional=True,
+)
+
+setup(
+    package_dir=ROOMS,
+    packages=[
+        f"{name}{inner}" for name, room in ROOMS.items() for inner in ["", *(f".{p}" for p in find_packages(room))]
+    ],
+    package_data={
+        "": ["*.md", "*.json", "*.txt", "*.png", "known/*.json", "templates/*"],
+        "bnconform.conformance.golden": ["v1/*"],
+    },
+    ext_modules=[KERNELS],
+)

@@ -1,0 +1,57 @@
+"""Nothing a backend does takes the run down: every fault of the table, run for real."""
+
+import psutil
+import pytest
+from faults import faults
+from faults.breaks import BREAKS
+from faults.faults import FAULTS
+
+from bnconform.conformance.run.family import MARK
+from bnconform.conformance.run.process import Worker
+
+
+@pytest.fixture
+def marks(monkeypatch):
+    """Marks of all workers that a test starts."""
+    found, start = set(), Worker.start
+
+    def spying_start(worker):
+        found.add(worker.mark)
+        return start(worker)
+
+    monkeypatch.setattr(Worker, "start", spying_start)
+    return found
+
+
+def alive(marks):
+    """Processes that carry one of the marks."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) in marks and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            pass
+    return found
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_costs_its_case_alone(name, marks):
+    fault = FAULTS[name]
+    judged = faults.judge_fault(fault)
+    found = faults.worst(judged)
+    assert (found.status, found.kind.startswith(fault.kind)) == (fault.status, True), found
+    assert fault.text in found.message
+    others = ["crashed"] if fault.source is not None else ["pass"]
+    assert faults.statuses(judged, faults.BEFORE) == faults.statuses(judged, faults.AFTER) == others
+    assert not alive(marks)
+
+
+def test_page_tells_every_fault_and_break():
+    rows = [
+        line.split(" | ")[0].removeprefix("| ")
+        for line in faults.PAGE.read_text().splitlines()
+        if line.startswith("| ")
+    ]
+    told = [fault.says for fault in FAULTS.values()] + [fault.name for fault in BREAKS]
+    assert [row for row in rows if not row.startswith("the ")] == told
