@@ -41,7 +41,7 @@ def needs(case) -> tuple[str, ...]:
     }
     found += [name for name, present in flags.items() if present]
     for step in case.steps:
-        found.append(f"memory:{step.memory}")
+        found += [f"memory:{word}" for word in step.memory.split("|")]
         found += [name for mode, name in MODES.items() if step.mode == mode]
         found += [name for tensor, name in INPUTS.items() if tensor in step.inputs]
         found += ["synchronized"] if step.mode == "train" and "sizes" in step.options else []

@@ -33,10 +33,14 @@ def settings(device: str) -> dict:
 def tensor(array, device="cpu"):
     """A tensor with the values and, on the CPU, the strides and the memory of `array`; None stays None.
 
+    torch has no negative strides: an array that has some is copied.
+
     NumPy knows bfloat16 only through ml_dtypes, torch does not know ml_dtypes: the bits travel as int16.
     """
     if array is None:
         return None
+    if min(array.strides, default=0) < 0:
+        array = array.copy()
     if array.dtype == dtype("bfloat16"):
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
     return torch.from_numpy(array).to(device)

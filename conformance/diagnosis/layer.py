@@ -8,6 +8,7 @@ from copy import copy
 
 import numpy as np
 
+from ..cases.memory import words
 from . import gradients
 from .extras import fold, population, renorm_factors
 from .moments import Moments, Raised, batch_moments, narrowed
@@ -103,7 +104,7 @@ class Layer:
         axes = self.case.channel_axes
         if self.rules.axes:
             axes = tuple(self.rules.axes(shape, axes))
-        view = view_of(shape, axes, step.memory, read, self.rules.write)
+        view = view_of(shape, axes, words(step.memory)[0], read, self.rules.write)
         if view.count != self.gamma0.size:
             raise Raised
         return view

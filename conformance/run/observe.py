@@ -7,7 +7,7 @@ import numpy as np
 
 from bnconform.backends.contract import Config
 
-from ..cases.memory import arrange
+from ..cases.memory import arrange, words
 from ..records import Case, Failure, Observation
 
 STATE = ("running_mean", "running_var")
@@ -63,7 +63,7 @@ class _Session:
     def __init__(self, case, inputs):
         self.case, self.inputs = case, inputs
         self.outputs, self.changed, self.step = {}, [], None
-        self.lent = []
+        self.lent, self.buffers = [], {}
 
     def lend(self, name, array):
         """Hand an array out and remember its bytes."""
@@ -80,14 +80,24 @@ class _Session:
                 continue
             if layer is None:
                 layer = backend(config, *(self.lend(name, value) for name, value in given.items()))
-            arrays = {
-                name: self.lend(f"{self.step}.{name}", arrange(self.inputs[f"{self.step}.{name}"], step.memory))
-                for name in step.inputs
-            }
+            arrays = {name: self._laid_out(name, step) for name in step.inputs}
             self._keep(self._call(layer, step, arrays), step)
             if self.case.has_state:
                 self._keep(layer.state(), step)
             self._check_lent()
+
+    def _laid_out(self, name, step):
+        """A step's tensor as its memory words say; with the option "refill" in the buffer that an earlier step used for
+        it, where that has the shape."""
+        value, word = self.inputs[f"{self.step}.{name}"], words(step.memory)[name != "x"]
+        key = name, value.shape, word
+        buffer = self.buffers.get(key) if step.options.get("refill") else None
+        if buffer is None or word == "expanded":
+            self.buffers[key] = buffer = arrange(value, word)
+        else:
+            self.lent = [entry for entry in self.lent if entry[1] is not buffer]
+            buffer[...] = value
+        return self.lend(f"{self.step}.{name}", buffer)
 
     def _call(self, layer, step, arrays):
         """The method of the layer for a step, with what that step brings."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from bnconform.backends.contract import Conventions
 
-from ..records import Failure, Observation
+from ..records import Case, Failure, Observation
 from .family import MARK, Family, end_group, end_marked
-from .wire import PREFIX, WireError, lengths, unpack, unpack_observation
+from .wire import PREFIX, WireError, lengths, pack_problem, unpack, unpack_observation
 
 TICK = 0.1  # seconds between looks at memory, time and the stop sign
 TAIL = 8000  # characters kept of what it prints
@@ -97,14 +97,25 @@ class Worker:
         finally:
             os.close(results)
             os.close(prints)
+        os.set_blocking(self.process.stdin.fileno(), False)
         self.family = Family(self.process.pid)
         return Hello.from_json(self._frame(self.start_timeout)[0])
 
     def ask(self, case_id: str, timeout: float) -> Observation:
-        """The observation of one case. Errors: WorkerLost, Stopped."""
+        """The observation of one golden case. Errors: WorkerLost, Stopped."""
+        return self._answer(f"{case_id}\n".encode(), case_id, timeout)
+
+    def pose(self, case: Case, tensors: dict, timeout: float, *, twice=False) -> Observation:
+        """The observation of a problem that no golden file holds: its tensors travel with it.
+
+        tensors: inputs by name, as `Golden.inputs` gives them. twice: asked again on a new layer, and
+        `Observation.differing` says whether all bits were the same. Errors: WorkerLost, Stopped.
+        """
+        return self._answer(pack_problem(case, tensors, twice), case.id, timeout)
+
+    def _answer(self, question, case_id, timeout):
         try:
-            self.process.stdin.write(f"{case_id}\n".encode())
-            self.process.stdin.flush()
+            self._write(question, timeout)
             observation = unpack_observation(*self._frame(timeout))
         except OSError:
             raise self._lost() from None
@@ -114,6 +125,20 @@ class Worker:
             raise WorkerLost("garbage", "pipe", f"it answered {observation.case}, asked for {case_id}")
         self._check_memory()  # also where it was too quick to be watched: what leaks stays
         return observation
+
+    def _write(self, question, timeout):
+        """A problem may be larger than the pipe: a worker that does not read must not stop us for ever."""
+        pipe, left, deadline = self.process.stdin.fileno(), memoryview(question), time.monotonic() + timeout
+        while left:
+            heard, open_, _ = select.select([self.noise], [pipe], [], TICK)
+            if heard and not self._listen():
+                time.sleep(TICK / 10)
+            if open_:
+                left = left[os.write(pipe, left) :]
+            elif self.stopping.is_set():
+                raise Stopped
+            elif time.monotonic() > deadline:
+                raise WorkerLost("timed out", "", f"the question was not read within {timeout:g} s (--timeout)")
 
     def lost_meanwhile(self) -> Failure | None:
         """Why it is gone, if it died while nothing was asked of it."""

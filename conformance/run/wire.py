@@ -1,5 +1,7 @@
 """Records and arrays as bytes between a worker and the coordinator: JSON header, raw data, nothing executable.
 
+A question is a line with a case id, or the line PROBLEM and a frame with a case and its tensors; an answer is a frame.
+
 A frame is a prefix (magic, CRC-32, lengths), a JSON header and array data. A backend can write what it likes to the
 result pipe: without magic and checksum its bytes could pass for a result.
 """
@@ -13,10 +15,11 @@ import numpy as np
 
 from bnconform.dtypes import NAMES, dtype
 
-from ..records import Failure, Observation
+from ..records import Case, Failure, Observation
 
 MAGIC = b"bncf"
 PREFIX = struct.Struct("<4sIQQ")  # magic, CRC-32 of header and data, length of the header, length of the data
+PROBLEM = b"problem\n"  # no case id: those have a family and a slash
 LIMIT = 1 << 31  # bytes of a frame
 LARGEST = 1 << 28  # bytes of one output; the largest in the golden files has some megabytes
 
@@ -59,6 +62,18 @@ def unpack(prefix: bytes, body: bytes) -> tuple[dict, dict[str, np.ndarray]]:
         return fields, arrays
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WireError(f"not a result: {error}") from None
+
+
+def pack_problem(case: Case, tensors: dict[str, np.ndarray], twice: bool = False) -> bytes:
+    """A question that brings its own case."""
+    return PROBLEM + pack({"case": case.to_json(), "twice": twice}, tensors)
+
+
+def read_problem(stream) -> tuple[Case, dict[str, np.ndarray], bool]:
+    """Inverse of `pack_problem`, once its first line was read. Errors: WireError."""
+    prefix = stream.read(PREFIX.size)
+    fields, tensors = unpack(prefix, stream.read(lengths(prefix)))
+    return Case.from_json(fields["case"]), tensors, fields["twice"]
 
 
 def _odd(array: np.ndarray) -> tuple[str, str] | None:

@@ -2,7 +2,7 @@
 
     python -m bnconform.conformance.run.worker IMPLEMENTATION DEVICE RESULT_FD
 
-Reads case ids from standard input, one a line; answers each with a frame (`wire`). Standard output and error stay the
+Reads questions from standard input: case ids, one a line, or whole problems; answers each with a frame (`wire`). Standard output and error stay the
 backend's own: whatever it prints disturbs nothing. Standard input is moved out of its reach: it finds an empty one.
 """
 
@@ -26,7 +26,7 @@ from bnconform.backends.registry import NotInstalled, UnknownImplementation, ent
 from ..golden.store import Golden
 from ..records import Failure, Observation
 from .observe import observe
-from .wire import pack, pack_observation
+from .wire import PROBLEM, pack, pack_observation, read_problem
 
 LONGEST = 2000  # characters kept of an error's text
 
@@ -63,17 +63,18 @@ def _text(error: BaseException) -> str:
         return "an error that cannot be printed"
 
 
-def answer(backend: type, case, golden: Golden, device: str) -> Observation:
-    """Observe one case, unless the backend declares that it cannot."""
+def answer(backend: type, case, tensors: dict, twice: bool, device: str) -> Observation:
+    """Observe one case, or the same one twice, unless the backend declares that it cannot. tensors: its inputs."""
     reason = refusal(backend.conventions, case, device)
     if reason:
         return Observation(case.id, {}, failure=Failure("unsupported", "", reason))
+    first = {name: array.copy() for name, array in tensors.items()} if twice else tensors
     try:
         compiled = compiling(backend)
-        observation = observe(case, backend, golden.inputs(case), device)
+        observation = observe(case, backend, first, device)
         observation = replace(observation, compiling=compiling(backend) - compiled)
-        if case.id in asked_twice(golden) and observation.failure is None:
-            again = observe(case, backend, golden.inputs(case), device)
+        if twice and observation.failure is None:
+            again = observe(case, backend, tensors, device)
             return replace(observation, differing=differing(observation.outputs, again.outputs))
         return observation
     except BaseException as error:  # SystemExit and KeyboardInterrupt raised by a backend are its results too
@@ -125,8 +126,16 @@ def serve(name: str, device: str, questions, results, golden: Golden) -> None:
         return
     gc.freeze()  # a framework's million objects stay: walking them again cost 5 % of a run on JAX
     for line in questions:
-        observation = answer(backend, golden.cases[line.decode().strip()], golden, device)
+        observation = answer(backend, *question(line, questions, golden), device)
         _send(results, pack_observation(observation), own)
+
+
+def question(line: bytes, questions, golden: Golden):
+    """(case, tensors, whether to ask twice) of a question that begins with `line`."""
+    if line == PROBLEM:
+        return read_problem(questions)
+    case = golden.cases[line.decode().strip()]
+    return case, golden.inputs(case), case.id in asked_twice(golden)
 
 
 def _send(results, frame, own):
