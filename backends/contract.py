@@ -17,8 +17,9 @@ tracks none. Optional methods:
 
     frozen(x, dy)                      gradients on, running statistics used and kept  (default: infer)
     train_masked(x, dy, mask)          statistics over mask only                      [BN-6.1]
-    train_jvp(x, x_dot, gamma_dot, beta_dot), infer_jvp(...)  -> {"y_dot": ...}      [BN-5.3]
-    train_second(x, dy, u_x, u_gamma, u_beta), infer_second(...) -> {"d2x", "d2gamma", "d2dy"}   [BN-5.4]
+    jvp(mode, x, x_dot, gamma_dot, beta_dot)                  -> {"y_dot": ...}                 [BN-5.3]
+    double_backward(mode, x, dy, u_x, u_gamma, u_beta)        -> {"d2x", "d2gamma", "d2dy"}     [BN-5.4]
+                                       mode: "train" or "infer"; neither moves the state
     train_shards(x, dy, sizes)         one synchronized step over shards of axis 0    [BN-6.3]
     train_renorm(x, dy, r_max, d_max)  batch renormalization                          [BN-6.4]
     fold(weight, bias, kind)           static: the preceding layer with BN folded in  [BN-4.3]

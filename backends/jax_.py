@@ -61,8 +61,10 @@ def array(value) -> np.ndarray:
 
 
 def arrays(values: dict) -> dict:
-    """Arrays by name. JAX's gradient of integers has type float0, which holds no numbers: it is left out."""
-    return {name: array(value) for name, value in values.items() if value.dtype != jax.dtypes.float0}
+    """The arrays that are there, by name. JAX's gradient of integers has type float0, which holds no numbers: it is left out."""
+    return {
+        name: array(value) for name, value in values.items() if value is not None and value.dtype != jax.dtypes.float0
+    }
 
 
 class Call(NamedTuple):
@@ -83,24 +85,29 @@ class Call(NamedTuple):
         return y, jax.tree.map(lambda value: value[0], changed)
 
 
-@partial(jax.jit, static_argnums=0)
-def _forward(call, numbers, parameters, statistics, x, mask):
-    return call(numbers, parameters, statistics, x, mask)
+# Of a layer as a pure function, `call(numbers, parameters, statistics, x, mask) -> y, new statistics`, hashable; compiled
+# once for each. `parameters` and `statistics` are any trees of arrays, `numbers` is traced with them.
 
 
 @partial(jax.jit, static_argnums=0)
-def _with_gradients(call, numbers, parameters, statistics, x, mask, dy):
+def step(call, numbers, parameters, statistics, x, mask, dy):
+    """y, new statistics, and the gradients of parameters and x; these are None where dy is."""
+    if dy is None:
+        return *call(numbers, parameters, statistics, x, mask), None, None
     y, pull, changed = jax.vjp(lambda p, x: call(numbers, p, statistics, x, mask), parameters, x, has_aux=True)
     return y, changed, *pull(dy.astype(y.dtype))
 
 
 @partial(jax.jit, static_argnums=0)
-def _jvp(call, numbers, parameters, statistics, x, parameters_dot, x_dot):
+def jvp(call, numbers, parameters, statistics, x, parameters_dot, x_dot):
+    """y_dot."""
     return jax.jvp(lambda p, x: call(numbers, p, statistics, x, None)[0], (parameters, x), (parameters_dot, x_dot))[1]
 
 
 @partial(jax.jit, static_argnums=0)
-def _second(call, numbers, parameters, statistics, x, dy, u_parameters, u_x):
+def double_backward(call, numbers, parameters, statistics, x, dy, u_parameters, u_x):
+    """Gradients of <gradients of the parameters and x, u> with respect to parameters, x and dy."""
+
     def gradients(p, x, dy):
         y, pull = jax.vjp(lambda p, x: call(numbers, p, statistics, x, None)[0], p, x)
         return pull(dy.astype(y.dtype))
@@ -133,8 +140,8 @@ class JaxBackend:
             name: jax.device_put(np.array(value), self.device) for name, value in arrays.items() if value is not None
         }
 
-    def _arguments(self, training, axis_name=None):
-        call = Call(type(self), self.config.channel_axes, training, axis_name)
+    def _arguments(self, mode, axis_name=None):
+        call = Call(type(self), self.config.channel_axes, mode == "train", axis_name)
         return call, self.numbers, self.parameters, self.statistics
 
     def train(self, x, dy):
@@ -144,19 +151,16 @@ class JaxBackend:
         return self._train(x, dy, mask)
 
     def infer(self, x, dy):
-        return self._step(self._arguments(False), x, dy, None)[0]
+        return self._step(self._arguments("infer"), x, dy, None)[0]
 
     def _train(self, x, dy, mask, axis_name=None):
-        out, self.statistics = self._step(self._arguments(True, axis_name), x, dy, mask)
+        out, self.statistics = self._step(self._arguments("train", axis_name), x, dy, mask)
         return out
 
     def _step(self, arguments, x, dy, mask):
-        x, mask = (value if value is None else jax.device_put(value, self.device) for value in (x, mask))
-        if dy is None:
-            y, changed = _forward(*arguments, x, mask)
-            return {"y": array(y)}, changed
-        y, changed, gradients, dx = _with_gradients(*arguments, x, mask, jax.device_put(dy, self.device))
-        return arrays({"y": y, "dx": dx} | {f"d{name}": value for name, value in gradients.items()}), changed
+        x, mask, dy = (value if value is None else jax.device_put(value, self.device) for value in (x, mask, dy))
+        y, changed, gradients, dx = step(*arguments, x, mask, dy)
+        return arrays({"y": y, "dx": dx} | {f"d{name}": value for name, value in (gradients or {}).items()}), changed
 
     def train_shards(self, x, dy, sizes):
         """`jax.vmap` with a named axis over the shards; smaller ones are padded, and the padding masked out."""
@@ -169,27 +173,15 @@ class JaxBackend:
         }
         return out | unstacked
 
-    def train_jvp(self, x, x_dot, gamma_dot, beta_dot):
-        return self._tangent(True, x, x_dot, gamma_dot, beta_dot)
-
-    def infer_jvp(self, x, x_dot, gamma_dot, beta_dot):
-        return self._tangent(False, x, x_dot, gamma_dot, beta_dot)
-
-    def _tangent(self, training, x, x_dot, gamma_dot, beta_dot):
+    def jvp(self, mode, x, x_dot, gamma_dot, beta_dot):
         at = self._put({"x": x, "x_dot": x_dot})
         dots = self._put({"gamma": gamma_dot, "beta": beta_dot})
-        return {"y_dot": array(_jvp(*self._arguments(training), at["x"], dots, at["x_dot"]))}
+        return {"y_dot": array(jvp(*self._arguments(mode), at["x"], dots, at["x_dot"]))}
 
-    def train_second(self, x, dy, u_x, u_gamma, u_beta):
-        return self._second_order(True, x, dy, u_x, u_gamma, u_beta)
-
-    def infer_second(self, x, dy, u_x, u_gamma, u_beta):
-        return self._second_order(False, x, dy, u_x, u_gamma, u_beta)
-
-    def _second_order(self, training, x, dy, u_x, u_gamma, u_beta):
+    def double_backward(self, mode, x, dy, u_x, u_gamma, u_beta):
         at = self._put({"x": x, "dy": dy, "u_x": u_x})
         along = self._put({"gamma": u_gamma, "beta": u_beta})
-        d2parameters, d2x, d2dy = _second(*self._arguments(training), at["x"], at["dy"], along, at["u_x"])
+        d2parameters, d2x, d2dy = double_backward(*self._arguments(mode), at["x"], at["dy"], along, at["u_x"])
         return arrays({"d2x": d2x, "d2dy": d2dy} | {f"d2{name}": value for name, value in d2parameters.items()})
 
     def state(self):

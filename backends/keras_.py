@@ -5,7 +5,8 @@ differentiation. An engine offers `version`, `place`, `settings`, `tensor`, `arr
 
     step(layer, x, mask, training, dy)                -> y, [dx, a gradient for each parameter]; moves the layer's state
     jvp(layer, training, primals, tangents)           -> y_dot                                   leaves it alone
-    second(layer, training, primals, dy, cotangents)  -> [d2x, one for each parameter, d2dy]     leaves it alone
+    double_backward(layer, training, primals, dy, cotangents)
+                                                      -> [d2x, one for each parameter, d2dy]     leaves it alone
 
 with primals = [x, *parameters].
 """
@@ -123,25 +124,15 @@ class KerasLayer:
         found = {"y": y} | dict(zip(["dx", *self.names], gradients))
         return engine.arrays(found)
 
-    def train_jvp(self, x, x_dot, gamma_dot, beta_dot):
-        return self._jvp(True, x, x_dot, gamma_dot, beta_dot)
-
-    def infer_jvp(self, x, x_dot, gamma_dot, beta_dot):
-        return self._jvp(False, x, x_dot, gamma_dot, beta_dot)
-
-    def _jvp(self, training, x, *tangents):
+    def jvp(self, mode, x, *tangents):
         with keras.device(self.scope):
-            return {"y_dot": engine.array(engine.jvp(self.layer, training, self._primals(x), self._present(tangents)))}
+            y_dot = engine.jvp(self.layer, mode == "train", self._primals(x), self._present(tangents))
+            return {"y_dot": engine.array(y_dot)}
 
-    def train_second(self, x, dy, u_x, u_gamma, u_beta):
-        return self._second(True, x, dy, u_x, u_gamma, u_beta)
-
-    def infer_second(self, x, dy, u_x, u_gamma, u_beta):
-        return self._second(False, x, dy, u_x, u_gamma, u_beta)
-
-    def _second(self, training, x, dy, *cotangents):
+    def double_backward(self, mode, x, dy, *cotangents):
         with keras.device(self.scope):
-            found = engine.second(self.layer, training, self._primals(x), self._tensor(dy), self._present(cotangents))
+            primals, dy, cotangents = self._primals(x), self._tensor(dy), self._present(cotangents)
+            found = engine.double_backward(self.layer, mode == "train", primals, dy, cotangents)
         names = ["d2x", *(name.replace("d", "d2", 1) for name in self.names), "d2dy"]
         return engine.arrays(dict(zip(names, found)))
 

@@ -1,10 +1,11 @@
-"""Keras on JAX: `stateless_call` under `jax.jit`, differentiated by `jax.vjp` and `jax.jvp`."""
+"""Keras on JAX: `stateless_call` as a pure function, compiled and differentiated as every layer on JAX is."""
 
 import json
-from functools import partial
+from typing import NamedTuple
 
 import jax
 
+from . import jax_
 from .jax_ import REDUCTION_NOTE, array, arrays, compiling, place, settings
 
 __all__ = [
@@ -12,9 +13,9 @@ __all__ = [
     "array",
     "arrays",
     "compiling",
+    "double_backward",
     "jvp",
     "place",
-    "second",
     "settings",
     "step",
     "tensor",
@@ -24,7 +25,7 @@ __all__ = [
 CONVENTIONS = {"notes": REDUCTION_NOTE}
 
 # the first layer of each kind stands for all of them when a step is compiled
-_KINDS = {}
+_FIRST = {}
 
 
 def version() -> str:
@@ -35,82 +36,50 @@ def tensor(value, device):
     return jax.device_put(value, device)
 
 
-def _kind(layer, x, training):
+class Call(NamedTuple):
     """What a compilation depends on beside shapes and types; eps and momentum are traced, and shared by all layers."""
-    config = layer.get_config() | {"name": None, "epsilon": None, "momentum": None}
-    kind = (json.dumps(config, sort_keys=True), x.ndim, tuple(layer.moving_mean.shape), training)
-    _KINDS.setdefault(kind, layer)
-    return kind
 
+    config: str
+    rank: int
+    channels: tuple[int, ...]
+    training: bool
 
-def _call(kind, numbers, parameters, state, x, mask):
-    """(y, new state) of the kind's layer with other numbers and values."""
-    layer, training = _KINDS[kind], kind[-1]
-    own = layer.epsilon, layer.momentum
-    layer.epsilon, layer.momentum = numbers
-    try:
-        return layer.stateless_call(parameters, state, x, training=training, mask=mask)
-    finally:
-        layer.epsilon, layer.momentum = own
-
-
-@partial(jax.jit, static_argnums=0)
-def _forward(kind, numbers, parameters, state, x, mask):
-    return _call(kind, numbers, parameters, state, x, mask)
-
-
-@partial(jax.jit, static_argnums=0)
-def _with_gradients(kind, numbers, parameters, state, x, mask, dy):
-    y, pull, changed = jax.vjp(lambda x, *p: _call(kind, numbers, p, state, x, mask), x, *parameters, has_aux=True)
-    return y, changed, pull(dy)
-
-
-@partial(jax.jit, static_argnums=0)
-def _jvp(kind, numbers, state, primals, tangents):
-    return jax.jvp(lambda x, *p: _call(kind, numbers, p, state, x, None)[0], primals, tangents)[1]
-
-
-@partial(jax.jit, static_argnums=0)
-def _second(kind, numbers, state, primals, dy, cotangents):
-    def gradients(*primals_and_dy):
-        *primals, dy = primals_and_dy
-        return jax.vjp(lambda x, *p: _call(kind, numbers, p, state, x, None)[0], *primals)[1](dy)
-
-    return jax.vjp(gradients, *primals, dy)[1](cotangents)
+    def __call__(self, numbers, parameters, state, x, mask):
+        """(y, new state) of the first layer of this kind with other numbers and values."""
+        layer = _FIRST[self]
+        own = layer.epsilon, layer.momentum
+        layer.epsilon, layer.momentum = numbers
+        try:
+            return layer.stateless_call(parameters, state, x, training=self.training, mask=mask)
+        finally:
+            layer.epsilon, layer.momentum = own
 
 
 def _values(variables):
     return [variable.value for variable in variables]
 
 
-def _numbers(layer):
-    return layer.epsilon, layer.momentum
+def _arguments(layer, training, x, parameters):
+    config = layer.get_config() | {"name": None, "epsilon": None, "momentum": None}
+    call = Call(json.dumps(config, sort_keys=True), x.ndim, tuple(layer.moving_mean.shape), training)
+    _FIRST.setdefault(call, layer)
+    return call, (layer.epsilon, layer.momentum), parameters, _values(layer.non_trainable_variables), x
 
 
 def step(layer, x, mask, training, dy):
-    arguments = (
-        _kind(layer, x, training),
-        _numbers(layer),
-        _values(layer.trainable_variables),
-        _values(layer.non_trainable_variables),
-        x,
-        mask,
-    )
-    if dy is None:
-        y, changed = _forward(*arguments)
-        gradients = []
-    else:
-        y, changed, gradients = _with_gradients(*arguments, dy)
+    arguments = _arguments(layer, training, x, _values(layer.trainable_variables))
+    y, changed, gradients, dx = jax_.step(*arguments, mask, dy)
     for variable, value in zip(layer.non_trainable_variables, changed):
         variable.assign(value)
-    return y, gradients
+    return y, [] if dy is None else [dx, *gradients]
 
 
 def jvp(layer, training, primals, tangents):
-    state = _values(layer.non_trainable_variables)
-    return _jvp(_kind(layer, primals[0], training), _numbers(layer), state, tuple(primals), tuple(tangents))
+    (x, *parameters), (x_dot, *dots) = primals, tangents
+    return jax_.jvp(*_arguments(layer, training, x, parameters), dots, x_dot)
 
 
-def second(layer, training, primals, dy, cotangents):
-    state = _values(layer.non_trainable_variables)
-    return _second(_kind(layer, primals[0], training), _numbers(layer), state, tuple(primals), dy, tuple(cotangents))
+def double_backward(layer, training, primals, dy, cotangents):
+    (x, *parameters), (u_x, *along) = primals, cotangents
+    of_parameters, d2x, d2dy = jax_.double_backward(*_arguments(layer, training, x, parameters), dy, along, u_x)
+    return [d2x, *of_parameters, d2dy]

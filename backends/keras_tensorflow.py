@@ -75,7 +75,7 @@ def jvp(layer, training, primals, tangents):
     return accumulator.jvp(y)
 
 
-def second(layer, training, primals, dy, cotangents):
+def double_backward(layer, training, primals, dy, cotangents):
     primals = [tf.convert_to_tensor(primal) for primal in primals]
     with tf.GradientTape() as outer:
         outer.watch([*primals, dy])

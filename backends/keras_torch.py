@@ -5,7 +5,7 @@ from torch.autograd import forward_ad
 
 from .torch_arrays import array, arrays, place, settings, tensor
 
-__all__ = ["CONVENTIONS", "array", "arrays", "jvp", "place", "second", "settings", "step", "tensor", "version"]
+__all__ = ["CONVENTIONS", "array", "arrays", "double_backward", "jvp", "place", "settings", "step", "tensor", "version"]
 
 CONVENTIONS = {"variance": "one-pass", "reduction": "pairwise", "notes": "the one-pass variance is not clamped at zero"}
 
@@ -34,7 +34,7 @@ def jvp(layer, training, primals, tangents):
         return forward_ad.unpack_dual(_pure(layer, training, *duals)).tangent
 
 
-def second(layer, training, primals, dy, cotangents):
+def double_backward(layer, training, primals, dy, cotangents):
     inputs = [primal.detach().requires_grad_() for primal in primals]
     dy = dy.requires_grad_()
     first = torch.autograd.grad(_pure(layer, training, *inputs), inputs, dy, create_graph=True)

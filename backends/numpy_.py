@@ -82,23 +82,21 @@ class NumpyReference:
             out |= self._gradients(*bn.inference_backward(dy, x, self.gamma, **self.statistics, **self.common))
         return out
 
-    def train_jvp(self, x, x_dot, gamma_dot, beta_dot, **statistics):
-        y_dot = bn.jvp(x, x_dot, self.gamma, gamma_dot, beta_dot, **self.common, **statistics)
+    def _of(self, mode):
+        """Which statistics a derivative is taken at: those of the batch, or the running ones."""
+        return self.common | ({} if mode == "train" else self.statistics)
+
+    def jvp(self, mode, x, x_dot, gamma_dot, beta_dot):
+        y_dot = bn.jvp(x, x_dot, self.gamma, gamma_dot, beta_dot, **self._of(mode))
         return {"y_dot": self._cast(y_dot, self.x_type)}
 
-    def infer_jvp(self, x, x_dot, gamma_dot, beta_dot):
-        return self.train_jvp(x, x_dot, gamma_dot, beta_dot, **self.statistics)
-
-    def train_second(self, x, dy, u_x, u_gamma, u_beta, **statistics):
-        out = bn.second_order(x, dy, u_x, self.gamma, u_gamma, u_beta, **self.common, **statistics)
+    def double_backward(self, mode, x, dy, u_x, u_gamma, u_beta):
+        out = bn.second_order(x, dy, u_x, self.gamma, u_gamma, u_beta, **self._of(mode))
         return {
             "d2x": self._cast(out.d2x, self.x_type),
             "d2gamma": self._cast(out.d2gamma, self.param_type),
             "d2dy": self._cast(out.d2dy, self.x_type),
         }
-
-    def infer_second(self, x, dy, u_x, u_gamma, u_beta):
-        return self.train_second(x, dy, u_x, u_gamma, u_beta, **self.statistics)
 
     def train_shards(self, x, dy, sizes):
         """Statistics merged from the shards' own; the step itself is that of the whole batch."""

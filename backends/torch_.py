@@ -56,18 +56,6 @@ class _Torch:
     def infer(self, x, dy):
         return self._step(x, dy, False)
 
-    def train_jvp(self, x, x_dot, gamma_dot, beta_dot):
-        return self._jvp(True, x, x_dot, gamma_dot, beta_dot)
-
-    def infer_jvp(self, x, x_dot, gamma_dot, beta_dot):
-        return self._jvp(False, x, x_dot, gamma_dot, beta_dot)
-
-    def train_second(self, x, dy, u_x, u_gamma, u_beta):
-        return self._second(True, x, dy, u_x, u_gamma, u_beta)
-
-    def infer_second(self, x, dy, u_x, u_gamma, u_beta):
-        return self._second(False, x, dy, u_x, u_gamma, u_beta)
-
     def _step(self, x, dy, training):
         x = tensor(x, self.device)
         if dy is None:
@@ -77,20 +65,20 @@ class _Torch:
         y = self._forward(*inputs.values(), training)
         return arrays({"y": y} | _gradients(y, inputs, tensor(dy, self.device)))
 
-    def _jvp(self, training, x, *tangents):
+    def jvp(self, mode, x, *tangents):
         with forward_ad.dual_level():
             primals = [tensor(x, self.device), *self.parameters]
             duals = [
                 p if p is None else forward_ad.make_dual(p.detach(), tensor(t, self.device))
                 for p, t in zip(primals, tangents)
             ]
-            y = copy.deepcopy(self)._forward(*duals, training)
+            y = copy.deepcopy(self)._forward(*duals, mode == "train")
             return {"y_dot": array(forward_ad.unpack_dual(y).tangent)}
 
-    def _second(self, training, x, dy, *cotangents):
+    def double_backward(self, mode, x, dy, *cotangents):
         x, dy = (tensor(value, self.device).requires_grad_() for value in (x, dy))
         inputs = {"dx": x, "dgamma": self.parameters[0], "dbeta": self.parameters[1]}
-        y = copy.deepcopy(self)._forward(*inputs.values(), training)
+        y = copy.deepcopy(self)._forward(*inputs.values(), mode == "train")
         first = _gradients(y, inputs, dy, create_graph=True)
         present = [tensor(u, self.device) for u in cotangents if u is not None]
         total = sum((u * gradient).sum() for u, gradient in zip(present, first.values()))

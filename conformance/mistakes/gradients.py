@@ -3,7 +3,6 @@
 import numpy as np
 
 from .extended import Base
-from .layer import quiet
 from .record import mutant
 
 
@@ -350,8 +349,6 @@ class SecondOutputNotProjected(OtherSecondOrder):
 class InferenceSecondOfTraining(Base):
     """The second derivatives of inference are those of training."""
 
-    @quiet
-    def infer_second(self, x, dy, *cotangents):
-        at = self.inference_point(x)
+    def second_order(self, dy, u_x, u_gamma, u_beta, at):
         at.training = True
-        return self.double_backward(at, x, dy, *cotangents)
+        return super().second_order(dy, u_x, u_gamma, u_beta, at)

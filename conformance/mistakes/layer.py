@@ -164,31 +164,22 @@ class Sound(Derivatives):
     def frozen(self, x, dy):
         return self.infer(x, dy)
 
-    @quiet
-    def train_jvp(self, x, x_dot, gamma_dot, beta_dot):
-        return self.forward_mode(self.training_point(x), x, x_dot, gamma_dot, beta_dot)
-
-    @quiet
-    def infer_jvp(self, x, x_dot, gamma_dot, beta_dot):
-        return self.forward_mode(self.inference_point(x), x, x_dot, gamma_dot, beta_dot)
+    def point(self, mode, x):
+        return self.training_point(x) if mode == "train" else self.inference_point(x)
 
     def direction(self, name, array):
         column = self.load(name, array)
         return self.type.type(0) if column is None else column
 
-    def forward_mode(self, at, x, x_dot, gamma_dot, beta_dot):
+    @quiet
+    def jvp(self, mode, x, x_dot, gamma_dot, beta_dot):
+        at = self.point(mode, x)
         columns = self.direction("gamma_dot", gamma_dot), self.direction("beta_dot", beta_dot)
         return {"y_dot": self.give_rows(self.tangent(self.rows(x_dot), *columns, at), x)}
 
     @quiet
-    def train_second(self, x, dy, u_x, u_gamma, u_beta):
-        return self.double_backward(self.training_point(x), x, dy, u_x, u_gamma, u_beta)
-
-    @quiet
-    def infer_second(self, x, dy, u_x, u_gamma, u_beta):
-        return self.double_backward(self.inference_point(x), x, dy, u_x, u_gamma, u_beta)
-
-    def double_backward(self, at, x, dy, u_x, u_gamma, u_beta):
+    def double_backward(self, mode, x, dy, u_x, u_gamma, u_beta):
+        at = self.point(mode, x)
         columns = self.direction("u_gamma", u_gamma), self.direction("u_beta", u_beta)
         d2x, d2gamma, d2dy = self.second_order(self.rows(dy), self.rows(u_x), *columns, at)
         return {

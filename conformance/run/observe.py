@@ -114,10 +114,10 @@ class _Session:
         out = {}
         if "x_dot" in arrays:
             tangents = [arrays.get(name) for name in ("x_dot", "gamma_dot", "beta_dot")]
-            out |= _method(layer, f"{train}_jvp")(x, *tangents)
+            out |= _method(layer, "jvp")(train, x, *tangents)
         if "u_x" in arrays:
             cotangents = [arrays.get(name) for name in ("u_x", "u_gamma", "u_beta")]
-            out |= _method(layer, f"{train}_second")(x, dy, *cotangents)
+            out |= _method(layer, "double_backward")(train, x, dy, *cotangents)
         # the plain step comes last: it is the one that moves the state
         return _mapping(getattr(layer, train)(x, dy), train) | out
 

@@ -91,12 +91,13 @@ def derivatives_of_higher_order_leave_the_state_alone(name):
     x, dy = arrays()
     one = np.ones(1, np.float32)
     # y' = gamma r (x' - mean(x') - x_hat mean(x_hat x')) + gamma' x_hat + beta' with x' = 1: the first part vanishes
-    check(backend.train_jvp(x, np.ones_like(x), one, one), {"y_dot": [[0.5], [1.5]]})
+    check(backend.jvp("train", x, np.ones_like(x), one, one), {"y_dot": [[0.5], [1.5]]})
     # in inference y' = gamma r x' + gamma' x_hat + beta'
-    check(backend.infer_jvp(x, np.ones_like(x), one, one), {"y_dot": [[0.75], [1.25]]})
+    check(backend.jvp("infer", x, np.ones_like(x), one, one), {"y_dot": [[0.75], [1.25]]})
     # along u_gamma = 1 and u_x = 0: d2dy = x_hat, d2gamma = 0
-    check(backend.train_second(x, dy, np.zeros_like(x), one, 0 * one), {"d2dy": [[-0.5], [0.5]], "d2gamma": [0.0]})
-    check(backend.infer_second(x, dy, np.zeros_like(x), one, 0 * one), {"d2dy": [[-1.25], [-0.75]], "d2gamma": [0.0]})
+    along = np.zeros_like(x), one, 0 * one
+    check(backend.double_backward("train", x, dy, *along), {"d2dy": [[-0.5], [0.5]], "d2gamma": [0.0]})
+    check(backend.double_backward("infer", x, dy, *along), {"d2dy": [[-1.25], [-0.75]], "d2gamma": [0.0]})
     check(backend.state(), {"running_mean": MEAN, "running_var": VAR})
 
 
