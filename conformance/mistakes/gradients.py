@@ -268,9 +268,9 @@ class TangentOfBetaDropped(Base):
 class InferenceTangentOfTraining(Base):
     """The forward-mode derivative of inference carries the terms of training."""
 
-    def forward_mode(self, at, *arguments):
+    def tangent(self, x_dot, gamma_dot, beta_dot, at):
         at.training = True
-        return super().forward_mode(at, *arguments)
+        return super().tangent(x_dot, gamma_dot, beta_dot, at)
 
 
 class OtherSecondOrder(Base):
