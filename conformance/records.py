@@ -35,7 +35,7 @@ class Step:
 class Case:
     """One question, as pure data; its tensors lie in the golden files under `id`.
 
-    clauses: what SPEC.md demands here. mutants: names of the wrong implementations it must kill.
+    clauses: what SPEC.md demands here.
     raises: the clause whose error is expected instead of outputs, or None.
     quick: part of `run --quick`. large: not frozen, but drawn and answered again when asked for, and checked by hash.
     law: what the last step owes the first (`laws.py`), where no golden value is compared.
@@ -56,7 +56,6 @@ class Case:
     has_beta: bool
     has_state: bool
     steps: tuple[Step, ...]
-    mutants: tuple[str, ...] = ()
     raises: str | None = None
     quick: bool = False
     large: bool = False
@@ -78,7 +77,7 @@ class Case:
         steps = tuple(
             Step(s["mode"], tuple(s["inputs"]), tuple(s["outputs"]), s["memory"], s["options"]) for s in data["steps"]
         )
-        tuples = {key: tuple(data[key]) for key in ("clauses", "shape", "channel_axes", "mutants")}
+        tuples = {key: tuple(data[key]) for key in ("clauses", "shape", "channel_axes")}
         return cls(**{**data, **tuples, "steps": steps})
 
 

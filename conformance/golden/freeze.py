@@ -5,7 +5,6 @@ python -m bnconform.conformance.golden.freeze --check    write nothing, fail if 
 """
 
 import hashlib
-import json
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from ..cases import drafts
 from ..cases.draft import Draft
 from ..judge.allowances import output_dtype
 from ..records import Case
+from ..rows import rows
 from .copies import Copies
 from .large import describe
 from .store import FOLDER, encode
@@ -141,17 +141,15 @@ def write(folder: Path = FOLDER, of=None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, blob in files.items():
         (folder / name).write_bytes(blob)
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    (folder / "manifest.json").write_text(rows(manifest, 2))
 
 
 def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         manifest, files = build()
-        text = (FOLDER / "manifest.json").read_text()
-        same = json.loads(json.dumps(manifest)) == json.loads(text)
-        print(
-            f"{len(manifest['cases'])} cases, {sum(map(len, files.values())):,} bytes: {'equal' if same else 'DIFFERENT'}"
-        )
+        same = rows(manifest, 2) == (FOLDER / "manifest.json").read_text()
+        answer = "equal" if same else "DIFFERENT"
+        print(f"{len(manifest['cases'])} cases, {sum(map(len, files.values())):,} bytes: {answer}")
         return 0 if same else 1
     if arguments:
         print("usage: python -m bnconform.conformance.golden.freeze [--check]", file=sys.stderr)

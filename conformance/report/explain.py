@@ -11,6 +11,7 @@ from bnconform.backends.contract import Conventions
 from ..golden.store import Golden
 from ..judge.allowances import allowances
 from ..judge.laws import LAWS
+from ..mistakes.kills import Kills
 from ..records import Case
 
 SHOWN = 6  # values of an array that are printed
@@ -48,8 +49,8 @@ def describe(console: Console, golden: Golden, case: Case, running_ddof: int) ->
     say(
         f"  case = golden.cases[{case.id!r}]; inputs, wanted = golden.inputs(case), golden.wanted(case, running_ddof={running_ddof})"
     )
-    if case.mutants:
-        say(f"\nkills {', '.join(case.mutants)}")
+    if mutants := Kills.load().telling(case.id):
+        say(f"\nkills {', '.join(mutants)}")
 
 
 def _describe_outputs(say, case, inputs, wanted, running_ddof):
