@@ -1,0 +1,34 @@
+"""The label that each layer of the set carries, and the words that several labels share."""
+
+# Regular expressions for what a sentence may say; `both(A, B)` wants both, in any order.
+HALF = r"(float16|\bhalf\b|fp16|1[01].?bits?)"
+BFLOAT = r"(bfloat16|bf16|\b[78].?bits?)"
+LEFT_OUT = r"(left out|leaves? out|omit|miss(ing|es)|drop|without|lost|ignor|absent|never|\bnot (applied|added|used|taken|multiplied)|\bno\b|forgot|scaled by 0|\bzero)"
+ROUNDED = r"(round|quantiz|truncat|computed in|kept in|stored (in|as)|precision|cast|bits|narrow)"
+BESSEL = r"(ddof|bessel|biased|m ?/ ?\(m ?[-−] ?1\)|\(m ?[-−] ?1\) ?/ ?m|sample variance|m ?[-−] ?1\b)"
+BATCH = r"(batch (statistic|mean|var)|training (mode|statistic|formula)|of (the|this) batch|current batch|another mode|training's|in training)"
+RUNNING = r"(running|inference|moving|frozen)"
+NOT_UPDATED = r"(not updated|never updated|no update|not (moved|changed|blended)|unchanged|stays|kept|skip|left (as it was|alone)|old value|delayed|decay (is |of )?1\b|update.*(missing|omitted|left out|lost))"
+
+
+def both(*patterns):
+    """A regular expression that wants each of the patterns somewhere, in any order."""
+    return "".join(f"(?=.*{pattern})" for pattern in patterns)
+
+
+def label(where, what, accept, when="always", condition=None, reject=(), reference=None):
+    """The LABEL of a wrong layer: see README.md for its keys. `where` and `accept` are separated by spaces, and a list."""
+    return {
+        "where": where.split(),
+        "when": when,
+        "condition": condition,
+        "what": what,
+        "accept": list(accept),
+        "reject": list(reject),
+        "reference": reference,
+    }
+
+
+def right(what):
+    """The LABEL of a layer that is correct: nothing may be named."""
+    return label("", what, [], when="never")
