@@ -16,18 +16,13 @@ LAYOUT_WORDS = {
     "last": "the last axis as the channel axis only",
 }
 
-# modes and input names that ask for more than training and inference
-MODES = {"renorm": "renorm", "fold": "folding", "population": "population"}
-INPUTS = {"mask": "mask", "x_dot": "jvp", "u_x": "second-order"}
-
 
 def needs(case) -> tuple[str, ...]:
     """Names of the features that `case` asks for, in the words of `Conventions.cannot`.
 
-    case: anything with the fields of `conformance.records.Case`. Features: "rank:N", "dtype:NAME" (of x),
+    case: anything with the fields of `conformance.records.Case`, whose steps name their own `features`. Others: "rank:N", "dtype:NAME" (of x),
     "params:NAME", "params:mixed" (another type than x), "axis:several", "axis:unsorted", "decay:cumulative",
-    "gamma-without-beta", "beta-without-gamma", "memory:NAME", "mask", "jvp", "second-order", "synchronized", "renorm",
-    "folding", "population", "errors".
+    "gamma-without-beta", "beta-without-gamma", "memory:NAME", "errors".
     """
     found = [f"rank:{len(case.shape)}", f"dtype:{case.x_dtype}", f"params:{case.param_dtype}"]
     flags = {
@@ -42,26 +37,23 @@ def needs(case) -> tuple[str, ...]:
     found += [name for name, present in flags.items() if present]
     for step in case.steps:
         found += [f"memory:{word}" for word in step.memory.split("|")]
-        found += [name for mode, name in MODES.items() if step.mode == mode]
-        found += [name for tensor, name in INPUTS.items() if tensor in step.inputs]
-        found += ["synchronized"] if step.mode == "train" and "sizes" in step.options else []
+        found += step.features
     return tuple(dict.fromkeys(found))
 
 
 def refusal(conventions, case, device: str) -> str | None:
     """Why an implementation does not take `case` on `device`, as one sentence; None if it does.
 
-    Folding and population cases have no layer: rank and layout do not matter to them.
+    Where no step needs a layer (folding, population), rank and layout do not matter.
     """
     if device not in conventions.devices:
         return f"it runs on {_list(conventions.devices)}, not on {device}"
-    wanted = needs(case)
-    for feature in wanted:
+    for feature in needs(case):
         if feature in conventions.cannot:
             return conventions.cannot[feature]
     if case.x_dtype not in conventions.dtypes:
         return f"it takes {_list(conventions.dtypes)}, not {case.x_dtype}"
-    if {"folding", "population"} & set(wanted):
+    if all(step.static for step in case.steps):
         return None
     rank = len(case.shape)
     if rank not in conventions.ranks:

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from . import operations
+
 STATUSES = ("pass", "fail", "deviates", "unsupported", "crashed", "timed out")
 FAILED = ("fail", "crashed", "timed out")  # what makes a run fail
-
-MODES = ("train", "infer", "frozen", "renorm", "fold", "population")
 
 
 @dataclass(frozen=True)
 class Step:
     """One call of a layer.
 
-    mode: one of MODES. inputs: names of the tensors handed over (x, dy, mask, x_dot, u_x, ...).
+    mode: as an operation has it (`operations.py`). inputs: names of the tensors handed over (x, dy, mask, x_dot, u_x, ...).
     memory: how x and dy lie in memory (see `memory.py`). options: plain numbers (r_max, groups, ...).
     outputs: names to compare.
     """
@@ -29,6 +29,16 @@ class Step:
     outputs: tuple[str, ...]
     memory: str = "contiguous"
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What it needs beyond a layer's training and inference, in the words of `Conventions.cannot`."""
+        return operations.features(self)
+
+    @property
+    def static(self) -> bool:
+        """Whether it needs no layer."""
+        return operations.main(self).static
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,14 @@
 """From a few words to a case with its input tensors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bnconform.dtypes import dtype
 
+from ..operations import BESIDE, GRADIENTS, LIKE, STATE, main
 from ..records import Case, Step
 from .bits import bell, uniform
-
-TRAIN_OUTPUTS = ("y", "batch_mean", "batch_var")
-STATE_OUTPUTS = ("running_mean", "running_var")
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def draft(
     only=None,
     **values,
 ):
-    """Build a case. `values` go to `activations`; `only` limits the compared outputs."""
+    """Build a case. `values` go to `activations`; `only` limits the compared outputs of a layer."""
     axes = (axes,) if isinstance(axes, int) else tuple(axes)
     params = params or x
     state = state or params
@@ -110,16 +108,14 @@ def draft(
             pattern = table[words] if isinstance(words, str) else words
             tensors[name] = as_dtype(channel_pattern(count, pattern).reshape(count_shape), kind)
     if running is not None:
-        for name, pattern in zip(STATE_OUTPUTS, running):
+        for name, pattern in zip(STATE, running):
             tensors[name] = as_dtype(channel_pattern(count, pattern).reshape(count_shape), state)
     records = []
     for index, words in enumerate(steps or [step(), step("infer")]):
         record, inputs = _draft_step(id, index, words, shape, axes, x, params, gamma, beta, running, values)
         tensors.update({f"{index}.{name}": value for name, value in inputs.items()})
-        if only:
-            record = Step(
-                record.mode, record.inputs, tuple(o for o in record.outputs if o in only), record.memory, record.options
-            )
+        if only and not record.static:
+            record = replace(record, outputs=tuple(name for name in record.outputs if name in only))
         records.append(record)
     case = Case(
         id=id,
@@ -144,38 +140,33 @@ def draft(
 
 def _draft_step(id, index, words, shape, axes, x, params, gamma, beta, running, values):
     shape = shape if words["n"] is None else (words["n"], *shape[1:])
-    key = f"{id}|{index}"
+    key, options = f"{id}|{index}", dict(words["options"])
     exact, z = activations(f"{key}|x", shape, axes, **values)
     if words["edit"] is not None:
         exact = words["edit"](exact)
     inputs = {"x": as_dtype(exact, x)}
-    mode, options = words["mode"], dict(words["options"])
-    if mode == "population":
-        return Step(mode, ("x",), STATE_OUTPUTS, words["memory"], options), inputs
-    outputs = list(TRAIN_OUTPUTS if mode in ("train", "renorm") else ("y",))
+    mask, beside = options.pop("mask", None), [o for o in BESIDE if options.pop(o.name, False)]
+    own = main(Step(words["mode"], (), (), options=options))
+    if own.static:
+        return Step(own.mode, own.inputs, own.outputs, words["memory"], options), inputs
+    absent = {"gamma": gamma is None, "beta": beta is None}
+    present = lambda names: [name for name in names if not absent.get(LIKE[name])]
+    outputs = list(own.outputs)
     if words["dy"] is not None:
         inputs["dy"] = as_dtype(DY[words["dy"]](f"{key}|dy", z), x)
-        outputs += ["dx"] + ["dgamma"] * (gamma is not None) + ["dbeta"] * (beta is not None)
+        outputs += present(GRADIENTS)
     if running is not None:
-        outputs += STATE_OUTPUTS
-    count_shape = tuple(shape[axis] for axis in axes)
-    mask = options.pop("mask", None)
+        outputs += STATE
     if mask:
         spread = {"element": (), "position": axes, "sample": range(1, len(shape))}[mask]
         inputs["mask"] = _mask(f"{key}|mask", shape, spread)
-    if options.pop("jvp", False):
-        inputs["x_dot"] = as_dtype(bell(f"{key}|x_dot", shape), x)
-        outputs.append("y_dot")
-        for name, present in (("gamma_dot", gamma), ("beta_dot", beta)):
-            if present is not None:
-                inputs[name] = as_dtype(bell(f"{key}|{name}", count_shape), params)
-    if options.pop("second", False):
-        inputs["u_x"] = as_dtype(bell(f"{key}|u_x", shape), x)
-        outputs += ["d2x", "d2gamma", "d2dy"] if gamma is not None else ["d2x", "d2dy"]
-        for name, present in (("u_gamma", gamma), ("u_beta", beta)):
-            if present is not None:
-                inputs[name] = as_dtype(bell(f"{key}|{name}", count_shape), params)
-    return Step(mode, tuple(inputs), tuple(outputs), words["memory"], options), inputs
+    for operation in beside:
+        outputs += present(operation.outputs)
+        for name in present(operation.inputs):
+            like_x = LIKE[name] == "x"
+            size = shape if like_x else tuple(shape[axis] for axis in axes)
+            inputs[name] = as_dtype(bell(f"{key}|{name}", size), x if like_x else params)
+    return Step(own.mode, tuple(inputs), tuple(outputs), words["memory"], options), inputs
 
 
 def _mask(key, shape, axes):

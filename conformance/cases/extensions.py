@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..operations import STATE
 from .bits import bell
-from .draft import STATE_OUTPUTS, Draft, as_dtype, draft, step
+from .draft import Draft, as_dtype, draft, step
 
 NCHW, NHWC, DENSE = (4, 3, 4, 5), (4, 4, 5, 3), (12, 5)
 
@@ -73,7 +74,7 @@ def masks():
             axes=axes,
             steps=[step(mask=kind, dy=None), step(mask=kind, dy=None), step("infer", dy=None)],
             mean=3.0,
-            only=STATE_OUTPUTS,
+            only=STATE,
         )
         yield Draft(base.case, base.tensors | {"1.mask": edit(base.tensors["1.mask"])})
 
@@ -156,24 +157,15 @@ def _fold_case(id, says, shape, out_axis, groups, bias, **affine):
         "BN-4.2 BN-4.3",
         shape=(1, outputs),
         eps=0.25,
-        steps=[
-            {
-                "mode": "fold",
-                "n": None,
-                "dy": None,
-                "memory": "contiguous",
-                "edit": None,
-                "options": {"out_axis": out_axis, "groups": groups},
-            }
-        ],
+        steps=[step("fold", out_axis=out_axis, groups=groups)],
         **affine,
     )
     tensors = {name: value for name, value in base.tensors.items() if name != "0.x"}
     tensors["0.weight"] = as_dtype(bell(f"{id}|weight", shape), "float32")
     if bias:
         tensors["0.bias"] = as_dtype(bell(f"{id}|bias", (outputs,)), "float32")
-    record = replace(base.case.steps[0], inputs=("weight", "bias") if bias else ("weight",), outputs=("weight", "bias"))
-    return Draft(replace(base.case, steps=(record,)), tensors)
+        return Draft(base.case, tensors)
+    return Draft(replace(base.case, steps=(replace(base.case.steps[0], inputs=("weight",)),)), tensors)
 
 
 def errors():
@@ -203,14 +195,7 @@ def errors():
         tensors={"0.mask": lambda a: a.astype(np.float32)},
     )
     yield broken("renorm-limits", "r_max is below 1", "BN-6.4", steps=[step("renorm", r_max=0.5, d_max=1.0)])
-    small = {
-        "mode": "population",
-        "n": 5,
-        "dy": None,
-        "memory": "contiguous",
-        "edit": None,
-        "options": {"sizes": [4, 1]},
-    }
+    small = step("population", n=5, sizes=[4, 1])
     yield broken("population-small", "a batch of one value has no unbiased variance", "BN-3.4", steps=[small])
     fold = _fold_case("errors/fold-length", "seven statistics for three outputs", (3, 7), 1, 1, True)
     weight = {"0.weight": np.ascontiguousarray(fold.tensors["0.weight"].T)}

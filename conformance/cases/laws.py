@@ -124,8 +124,7 @@ def _layer_before(key, x_shape, weight_shape, options):
 
 def _with_layer(base, tensors, law):
     """The case on what the layer gives; a step that folds gets the layer itself."""
-    *folds, infer = base.case.steps
-    folds = [replace(step, inputs=("weight", "bias"), outputs=("weight", "bias")) for step in folds]
+    folds = base.case.steps[:-1]
     kept = {
         name: value
         for name, value in (base.tensors | tensors).items()
@@ -134,7 +133,7 @@ def _with_layer(base, tensors, law):
     kept[f"{len(folds)}.x"] = kept.pop("x")
     for index, _ in enumerate(folds):
         kept |= {f"{index}.{name}": kept[f"before.{name}"] for name in ("weight", "bias")}
-    return Draft(replace(base.case, steps=(*folds, infer), law=law, large=True), kept)
+    return Draft(replace(base.case, law=law, large=True), kept)
 
 
 FAMILIES = (laws, folded)

@@ -86,16 +86,7 @@ def population():
             shape=shape,
             axes=axes,
             running=None,
-            steps=[
-                {
-                    "mode": "population",
-                    "n": None,
-                    "dy": None,
-                    "memory": "contiguous",
-                    "edit": None,
-                    "options": {"sizes": list(SIZES)},
-                }
-            ],
+            steps=[step("population", sizes=list(SIZES))],
             **WIDE,
         )
 

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..operations import LIKE
 from ..records import Case
-
-BY_CHANNEL = ("gamma", "beta", "running_mean", "running_var", "batch_mean", "batch_var", "dgamma", "dbeta", "d2gamma")
 
 
 def _axis(case: Case, name: str) -> int:
     """Where the channels of a tensor lie; case has one channel axis."""
-    return 0 if name.rsplit(".", 1)[-1] in BY_CHANNEL else case.channel_axes[0]
+    return case.channel_axes[0] if LIKE[name.rsplit(".", 1)[-1]] == "x" else 0
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from bnconform import oracle
 from ..cases import drafts
 from ..cases.draft import Draft
 from ..judge.allowances import output_dtype
+from ..operations import GIVEN, main
 from ..records import Case
 from ..rows import rows
 from .copies import Copies
@@ -27,30 +28,24 @@ VERSION = "1"
 
 def oracle_steps(case: Case, tensors: dict) -> list[dict]:
     """The steps of a case in the oracle's words."""
-    steps = []
-    for index, step in enumerate(case.steps):
-        words = {"mode": step.mode, **{name: tensors[f"{index}.{name}"] for name in step.inputs}}
-        if step.mode == "renorm":
-            words["renorm"] = dict(step.options)
-        if "sizes" in step.options:
-            words["shards"] = list(step.options["sizes"])
-        steps.append(words)
-    return steps
+    return [
+        {
+            "mode": step.mode,
+            **{name: tensors[f"{index}.{name}"] for name in step.inputs},
+            **main(step).words(step.options),
+        }
+        for index, step in enumerate(case.steps)
+    ]
 
 
 def answer(case: Case, tensors: dict, running_ddof: int) -> dict[str, oracle.Exact]:
     """Exact outputs of a case by name, `<step>.<output>`."""
-    if case.steps[0].mode == "fold":
-        return _answer_fold(case, tensors)
-    if case.steps[0].mode == "population":
-        sizes = case.steps[0].options["sizes"]
-        batches = np.split(tensors["0.x"], np.cumsum(sizes)[:-1])
-        return {
-            f"0.{name}": value for name, value in oracle.population(batches, channel_axes=case.channel_axes).items()
-        }
+    operation = main(case.steps[0])
+    if operation.static:
+        return operation.answer(case, tensors)
     results = oracle.evaluate(
         oracle_steps(case, tensors),
-        **{name: tensors.get(name) for name in ("gamma", "beta", "running_mean", "running_var")},
+        **{name: tensors.get(name) for name in GIVEN},
         eps=case.eps,
         decay=case.decay,
         running_ddof=running_ddof,
@@ -61,20 +56,6 @@ def answer(case: Case, tensors: dict, running_ddof: int) -> dict[str, oracle.Exa
         for index, (step, result) in enumerate(zip(case.steps, results))
         for name in step.outputs
     }
-
-
-def _answer_fold(case, tensors):
-    options = case.steps[0].options
-    weight, bias = oracle.fold(
-        tensors["0.weight"],
-        tensors.get("0.bias"),
-        **{name: tensors.get(name) for name in ("gamma", "beta", "running_mean", "running_var")},
-        eps=case.eps,
-        out_axis=options["out_axis"],
-        groups=options["groups"],
-        in_axis=0 if options["groups"] > 1 else None,
-    )
-    return {"0.weight": weight, "0.bias": bias}
 
 
 def golden_tensors(draft: Draft) -> dict[str, np.ndarray]:
@@ -144,7 +125,7 @@ def write(folder: Path = FOLDER, of=None) -> None:
     (folder / "manifest.json").write_text(rows(manifest, 2))
 
 
-def main(arguments: list[str]) -> int:
+def command(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         manifest, files = build()
         same = rows(manifest, 2) == (FOLDER / "manifest.json").read_text()
@@ -159,4 +140,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(command(sys.argv[1:]))

@@ -8,14 +8,8 @@ import numpy as np
 from bnconform.backends.contract import Config
 
 from ..cases.memory import arrange, words
+from ..operations import GIVEN, Unsupported, batches, of_step
 from ..records import Case, Failure, Observation
-
-STATE = ("running_mean", "running_var")
-PARAMETERS = ("gamma", "beta", *STATE)
-
-
-class Unsupported(Exception):
-    """The backend lacks what a case needs; the text is the reason."""
 
 
 def config_of(case: Case, device: str) -> Config:
@@ -72,19 +66,29 @@ class _Session:
         return array
 
     def play(self, backend, config):
-        given = {name: self.inputs.get(name) for name in PARAMETERS}
-        layer = None
+        given, layer = [self.lend(name, self.inputs.get(name)) for name in GIVEN], None
         for self.step, step in enumerate(self.case.steps):
-            if step.mode in ("fold", "population"):
-                self._static(backend, config, given, step)
-                continue
-            if layer is None:
-                layer = backend(config, *(self.lend(name, value) for name, value in given.items()))
-            arrays = {name: self._laid_out(name, step) for name in step.inputs}
-            self._keep(self._call(layer, step, arrays), step)
-            if self.case.has_state:
-                self._keep(layer.state(), step)
+            operations = of_step(step)
+            static = operations[-1].static
+            if layer is None and not static:
+                layer = backend(config, *given)
+            values, out = self._values(config, given, step, operations[-1]), {}
+            for operation in operations:
+                out = _mapping(operation.ask(backend if static else layer, values), operation.method) | out
+            self._keep(out, step)
+            if self.case.has_state and not static:
+                self._keep(_mapping(layer.state(), "state"), step)
             self._check_lent()
+
+    def _values(self, config, given, step, operation):
+        """What the adapter's methods may take: the tensors of a step, its options, its mode."""
+        options = {name: tuple(value) if isinstance(value, list) else value for name, value in step.options.items()}
+        arrays = {name: self._laid_out(name, step) for name in step.inputs}
+        values = {"mode": "train" if operation.training else "infer", "config": config} | options | arrays
+        if operation.static:
+            values |= dict(zip(GIVEN, given))
+            values |= {"batches": batches(arrays["x"], options["sizes"])} if "sizes" in options else {}
+        return values
 
     def _laid_out(self, name, step):
         """A step's tensor as its memory words say; with the option "refill" in the buffer that an earlier step used for
@@ -99,42 +103,8 @@ class _Session:
             buffer[...] = value
         return self.lend(f"{self.step}.{name}", buffer)
 
-    def _call(self, layer, step, arrays):
-        """The method of the layer for a step, with what that step brings."""
-        x, dy = arrays.pop("x"), arrays.pop("dy", None)
-        train = "train" if step.mode == "train" else "infer"
-        if "mask" in arrays:
-            return _method(layer, "train_masked")(x, dy, arrays["mask"])
-        if "sizes" in step.options:
-            return _method(layer, "train_shards")(x, dy, tuple(step.options["sizes"]))
-        if step.mode == "renorm":
-            return _method(layer, "train_renorm")(x, dy, **step.options)
-        if step.mode == "frozen":
-            return getattr(layer, "frozen", layer.infer)(x, dy)
-        out = {}
-        if "x_dot" in arrays:
-            tangents = [arrays.get(name) for name in ("x_dot", "gamma_dot", "beta_dot")]
-            out |= _method(layer, "jvp")(train, x, *tangents)
-        if "u_x" in arrays:
-            cotangents = [arrays.get(name) for name in ("u_x", "u_gamma", "u_beta")]
-            out |= _method(layer, "double_backward")(train, x, dy, *cotangents)
-        # the plain step comes last: it is the one that moves the state
-        return _mapping(getattr(layer, train)(x, dy), train) | out
-
-    def _static(self, backend, config, given, step):
-        """What needs no layer."""
-        if step.mode == "fold":
-            weight, bias = (self.inputs.get(f"{self.step}.{name}") for name in ("weight", "bias"))
-            arrays = [self.lend(name, value) for name, value in (("weight", weight), ("bias", bias))]
-            state = {name: self.lend(name, value) for name, value in given.items()}
-            self._keep(_method(backend, "fold")(config, *arrays, **state, **step.options), step)
-        else:
-            batches = np.split(self.lend("x", self.inputs[f"{self.step}.x"]), np.cumsum(step.options["sizes"])[:-1])
-            self._keep(_method(backend, "population")(config, batches), step)
-        self._check_lent()
-
     def _keep(self, outputs, step):
-        for name, value in _mapping(outputs, step.mode).items():
+        for name, value in outputs.items():
             if name in step.outputs and value is not None:
                 array = np.asarray(value)
                 if any(np.shares_memory(array, lent) for _, lent, _ in self.lent):
@@ -146,13 +116,6 @@ class _Session:
             if array.tobytes() != before:
                 self.changed.append(f"{name} was changed in step {self.step}")
         self.lent = [entry for entry in self.lent if entry[1].tobytes() == entry[2]]
-
-
-def _method(owner, name):
-    method = getattr(owner, name, None)
-    if method is None:
-        raise Unsupported(f"the backend has no {name}")
-    return method
 
 
 def _mapping(outputs, what):
