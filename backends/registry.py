@@ -3,9 +3,11 @@
 import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.machinery import ModuleSpec, PathFinder
 
 ENTRY_POINTS = "bnconform.backends"
 
@@ -42,6 +44,26 @@ class Entry:
             raise NotInstalled(f"{', '.join(self.missing())} is not installed")
         os.environ.update(self.environment)
         return resolve(self.target)
+
+
+def spec_of(module: str) -> ModuleSpec | None:
+    """Where a module lies, None where there is none. Nothing is imported to find out, the packages above it neither.
+
+    The current folder is looked through last, as in a worker. A package that says only when imported where its modules
+    lie is not seen through.
+    """
+    importlib.invalidate_caches()
+    spec, path, name = None, None, ""
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        finders = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
+        spec = next(filter(None, (finder.find_spec(name, path) for finder in finders)), None)
+        if spec is None and path is None:
+            spec = PathFinder.find_spec(name, [os.getcwd()])
+        if spec is None or (name != module and spec.submodule_search_locations is None):
+            return None
+        path = spec.submodule_search_locations
+    return spec
 
 
 def resolve(target: str) -> type:

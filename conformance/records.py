@@ -4,15 +4,19 @@ Each is small and frozen, and can be written down as JSON (arrays apart) and rea
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from . import operations
+from .schema import SchemaError, read
 
+NUMBERS = ("score", "bias_score", "strict_score", "error")  # of a verdict; they may be infinite
 STATUSES = ("pass", "fail", "deviates", "unsupported", "crashed", "timed out")
 FAILED = ("fail", "crashed", "timed out")  # what makes a run fail
+
+FAILURES = ("raised", "died", "timed out", "unsupported", "garbage", "missing", "not exposed")
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an implementation gave no output: kind "raised", "died", "timed out", "unsupported" or "garbage"."""
+    """Why an implementation gave no output. kind: one of FAILURES."""
 
     kind: str
     what: str
@@ -106,7 +110,7 @@ class Observation:
     """What an implementation gave for a case: arrays by output name, inputs it changed, how it failed.
 
     seconds: spent in the backend; compiling: of these, what it says it spent compiling. differing: outputs whose bits
-    were others when the same was asked again; None if it was asked once.
+    were others when the same was asked again; None if it was asked once. again: what was given then.
     """
 
     case: str
@@ -116,6 +120,7 @@ class Observation:
     seconds: float = 0.0
     compiling: float = 0.0
     differing: tuple[str, ...] | None = None
+    again: "Observation | None" = None
 
 
 @dataclass(frozen=True)
@@ -146,19 +151,17 @@ class Verdict:
     reference: str | None = None
 
     def to_json(self) -> dict:
-        numbers = {name: _number(getattr(self, name)) for name in ("score", "bias_score", "strict_score", "error")}
+        numbers = {name: _number(getattr(self, name)) for name in NUMBERS}
         return {**asdict(self), **numbers}
 
     @classmethod
     def from_json(cls, data: dict) -> "Verdict":
-        """Inverse of `to_json`."""
-        convert = dict.fromkeys(("score", "bias_score", "strict_score", "error"), float) | {"worst_index": tuple}
-        return cls(
-            **{
-                key: convert[key](value) if key in convert and value is not None else value
-                for key, value in data.items()
-            }
-        )
+        """Inverse of `to_json`. Errors: SchemaError."""
+        unbounded = [name for name in NUMBERS if data.get(name) == "inf"]
+        verdict = read(cls, data | dict.fromkeys(unbounded), "a verdict")
+        if verdict.status not in STATUSES:
+            raise SchemaError(f"a verdict has status {verdict.status[:80]!r}, expected {', '.join(STATUSES)}")
+        return replace(verdict, **dict.fromkeys(unbounded, np.inf))
 
 
 def _number(value):

@@ -97,26 +97,24 @@ def figure(verdicts, *implementations: str) -> str:
     implementations: those to show, default all. A missing point is a non-finite value.
     """
     import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure  # no pyplot: it would ask for the window system that MPLBACKEND names
 
     worst = defaultdict(lambda: defaultdict(float))
     for name, output, decade, _, error in _measured(verdicts):
         if output in DRAWN and error is not None and (not implementations or name in implementations):
             worst[output, name][decade] = max(worst[output, name][decade], error)
-    picture, axes = pyplot.subplots(1, len(DRAWN), figsize=(12, 4.4), layout="constrained")
+    picture = Figure(figsize=(12, 4.4), layout="constrained")
+    axes = picture.subplots(1, len(DRAWN))
     for axis, output in zip(axes, DRAWN):
         curve = allowance_curve(output)
         axis.plot([10.0**d for d in curve], list(curve.values()), color="black", label="allowance, two-pass float32")
         for (drawn, name), points in worst.items():
             finite = {decade: error for decade, error in sorted(points.items()) if 0 < error < float("inf")}
             if drawn == output:
-                axis.plot([10.0**d for d in finite], list(finite.values()), ".--", label=name)
+                axis.plot([10.0**d for d in finite], list(finite.values()), ".--", label=name.replace("$", r"\$"))
         axis.set(xscale="log", yscale="log", xlabel="mean / standard deviation", ylabel=f"largest error of {output}")
     picture.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     text = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "bnconform"}):  # the same figure gives the same text
         picture.savefig(text, format="svg", metadata={"Date": None})
-    pyplot.close(picture)
     return text.getvalue()[text.getvalue().index("<svg") :]

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import click
 
-from ..diagnosis.judged import diagnosed
 from ..golden.store import Golden
-from ..report import data as reports
-from ..report.terminal import ProgressListener, print_results
-from ..run.command import WRONG_USE, console, refuse, writable
+from ..report.terminal import ProgressListener
+from ..run.command import WRONG_USE, all_writable, console, refuse
+from ..run.conclude import conclude
 from ..run.schedule import Options, UsageError, select
 from .export import export as export_cases
 from .export import fits_files
@@ -50,7 +49,7 @@ def judge(folder, json_path, html_path, junit_path, known):
     """Judge the outputs that a port wrote into an exported folder."""
     out = console()
     try:
-        paths = [writable(path) for path in (json_path, html_path, junit_path)]
+        paths = all_writable(json_path, html_path, junit_path)
         options = Options(known=known)
         filled = Folder(Path(folder), options.golden)
         try:
@@ -61,11 +60,5 @@ def judge(folder, json_path, html_path, junit_path, known):
             filled.close()
     except WRONG_USE as error:
         refuse(error)
-    results = [diagnosed(judged, options.golden) for judged in results]
-    reports.write_all(results, filled.cases, options.golden, *paths)
-    print_results(out, results)
-    for line in unexpected_files:
-        out.print(f"extra: {line}", highlight=False, markup=False, soft_wrap=True)
-    for path in filter(None, paths):
-        out.print(f"wrote {path}", highlight=False)
-    sys.exit(reports.exit_status(results, named=True))
+    more = [f"extra: {text}" for text in unexpected_files]
+    sys.exit(conclude(out, results, filled.cases, options.golden, paths, more=more))

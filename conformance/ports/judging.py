@@ -103,11 +103,14 @@ class FileDesk:
     def __init__(self, folder: Folder, options: Options):
         self.folder, self.options = folder, options
         self.name, self.hello = folder.name, folder.hello
-        self.seconds, self.aside = defaultdict(float), None
+        self.seconds, self.lost_between = defaultdict(float), None
         self.extra: list[str] = []  # what the case just observed has too much
 
-    def observe(self, case: Case) -> Observation:
-        """Outputs that are filled in, or why there are none; what cannot be read costs this case only."""
+    def observe(self, case: Case, twice: bool = False) -> Observation:
+        """Outputs that are filled in, or why there are none; what cannot be read costs this case only.
+
+        twice: files would say the same again, and are not asked.
+        """
         self.extra = []
         reason = refusal(self.hello.conventions, case, self.options.device)
         if reason:
@@ -225,7 +228,7 @@ def judge_folder(folder: Folder, options: Options, listener) -> Judged:
         verdicts += found
         if telling(case, found):
             observations[case.id] = observation
-        listener.judged(supervisor.name, case, found)
+        listener.judged(supervisor.name, case.id, found)
     judged = Judged(supervisor.name, supervisor.hello, "files", tuple(verdicts), observations, dict(supervisor.seconds))
     listener.finished(judged)
     return judged

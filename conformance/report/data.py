@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections import Counter, defaultdict
 from dataclasses import asdict
-from pathlib import Path
 
 import bnconform
 
 from ..records import STATUSES, Case
 from ..run.process import ABSENT
 from ..run.schedule import Judged, machine
+from ..text import name
 
 SCHEMA = "bnconform-report/1"
 
@@ -64,7 +62,7 @@ def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
         "machine": machine(),
         "implementations": [
             {
-                "name": judged.name,
+                "name": name(judged.name),
                 "version": judged.version,
                 "device": judged.device,
                 "problem": judged.hello.text,
@@ -75,12 +73,27 @@ def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
                     "cases": len(judged.twice),
                     "differing": [f"{case} {output}" for case, outputs in judged.twice.items() for output in outputs],
                 },
+                "notes": notes(judged),
                 "seconds": {key: round(value, 3) for key, value in judged.seconds.items()},
             }
             for judged in results
         ],
-        "results": [verdict.to_json() for judged in results for verdict in judged.verdicts],
+        "results": [
+            verdict.to_json() | {"implementation": name(verdict.implementation)}
+            for judged in results
+            for verdict in judged.verdicts
+        ],
     }
+
+
+def notes(judged: Judged) -> list[str]:
+    """What is no failure and should be known, in the words that every face uses."""
+    differing = {case: outputs for case, outputs in judged.twice.items() if outputs}
+    if not differing:
+        return []
+    where = ", ".join(f"{case} {' '.join(outputs)}" for case, outputs in list(differing.items())[:3])
+    more = f" and {len(differing) - 3} more cases" if len(differing) > 3 else ""
+    return [f"not repeatable: right both times, but other bits when asked again: {where}{more}"]
 
 
 def normalize(report: dict) -> dict:
@@ -109,43 +122,6 @@ def reasons(judged: Judged, status: str) -> list[tuple[str, int, list[str]]]:
     return [(reason, len(found), list(dict.fromkeys(found))) for reason, found in ordered]
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """All of the file or none of it: a broken-off write leaves what was there."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent or ".", prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def write_json(path: Path, report: dict) -> None:
+def as_text(report: dict) -> str:
     """The report as JSON (no NaN or infinity in it: scores without bound are the string "inf")."""
-    write_atomically(path, json.dumps(report, indent=1, allow_nan=False) + "\n")
-
-
-def write_all(
-    results: list[Judged],
-    cases: list[Case],
-    golden,
-    json_path: Path | None,
-    html_path: Path | None,
-    junit_path: Path | None,
-) -> None:
-    """The report in every form that has a path."""
-    data = to_json(results, cases, golden)
-    if json_path:
-        write_json(json_path, data)
-    if html_path:
-        from .html import render
-        from .sections import sections
-
-        write_atomically(html_path, render(data, cases, sections(data)))
-    if junit_path:
-        from .junit import render as render_junit
-
-        write_atomically(junit_path, render_junit(data))
+    return json.dumps(report, indent=1, allow_nan=False) + "\n"

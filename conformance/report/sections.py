@@ -3,6 +3,8 @@
 from html import escape
 from importlib.util import find_spec
 
+from ..text import line
+
 DECADES = range(8)
 
 
@@ -33,13 +35,21 @@ def _accuracy(report) -> str:
             by_decade = found["outputs"].get(output, {})
             cells = "".join(f"<td class='n'>{_score(by_decade.get(decade))}</td>" for decade in DECADES)
             rows.append(f"<tr><td>{escape(name)}</td><td>{found['variance']}</td><td>{output}</td>{cells}</tr>")
-    drawing = figure(report["results"], *grades) if find_spec("matplotlib") else ""
+    drawing = _drawn(figure, report, grades) if find_spec("matplotlib") else ""
     return (
         "<h2>Accuracy by conditioning</h2><p class='soft'>Worst (median) score against the allowance of a two-pass variance and pairwise "
         "sums, whatever the implementation declares, at mean / standard deviation 1 to 1e7. The variance algorithm is told from these "
         "scores alone.</p><div class='scroll'><table><tr><th>implementation</th><th>variance</th><th>output</th>"
         f"{head}</tr>{''.join(rows)}</table></div>{drawing}"
     )
+
+
+def _drawn(figure, report, grades) -> str:
+    """The figure, or why a matplotlib that is there has not drawn it: the table says the same in numbers."""
+    try:
+        return figure(report["results"], *grades)
+    except Exception as error:
+        return f"<p class='soft'>The figure could not be drawn: {escape(line(f'{type(error).__name__}: {error}', 300))}</p>"
 
 
 def _score(entry) -> str:

@@ -11,7 +11,9 @@ from rich.table import Table
 from ..records import FAILED, STATUSES
 from ..run.schedule import Judged, Listener
 from ..run.supervisor import ACTIVITIES
-from .data import reasons, summarize
+from ..text import line
+from ..text import name as shown
+from .data import notes, reasons, summarize
 
 COLOURS = {
     "pass": "green",
@@ -24,16 +26,21 @@ COLOURS = {
 MOST_FAILURES = 12
 
 
+def marked(text: str) -> str:
+    """What others wrote, on one line and without a meaning to rich's markup."""
+    return escape(line(text))
+
+
 class ProgressListener(Listener):
     """One bar an implementation; without a terminal, one line when each is done."""
 
     def __init__(self, console: Console):
         self.console = console
         self.bars = Progress(
-            TextColumn("{task.description:<22}"),
+            TextColumn("{task.description:<22}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[now]}"),
+            TextColumn("{task.fields[now]}", markup=False),
             TimeElapsedColumn(),
             console=console,
             disable=not console.is_terminal,
@@ -48,17 +55,21 @@ class ProgressListener(Listener):
         self.bars.stop()
 
     def started(self, implementation, total):
-        self.tasks[implementation] = self.bars.add_task(implementation, total=total, now="starting")
+        self.tasks[implementation] = self.bars.add_task(shown(implementation), total=total, now="starting")
 
     def judged(self, implementation, case, verdicts):
-        self.bars.update(self.tasks[implementation], advance=1, now=case.id)
+        self.bars.update(self.tasks[implementation], advance=1, now=case)
+
+    def noted(self, implementation, text):
+        self.console.print(f"{shown(implementation)}: {line(text)}", highlight=False, markup=False, soft_wrap=True)
 
     def finished(self, judged: Judged):
         summary = summarize(judged)
         self.bars.update(self.tasks[judged.name], now=summary["verdict"])
         if not self.console.is_terminal:
             took = sum(judged.seconds.values())
-            self.console.print(f"{judged.name}: {summary['cases']} cases, {summary['verdict']} ({took:.1f} s)")
+            told = f"{shown(judged.name)}: {summary['cases']} cases, {summary['verdict']} ({took:.1f} s)"
+            self.console.print(told, markup=False)
 
 
 def summary_table(results: list[Judged]) -> Table:
@@ -76,7 +87,9 @@ def summary_table(results: list[Judged]) -> Table:
         worst = summary["worst_passing_score"]
         colour = "red" if summary["verdict"] in ("FAILS", "cannot be loaded", "nothing passed") else ""
         verdict = f"[{colour}]{summary['verdict']}[/]" if colour else summary["verdict"]
-        table.add_row(judged.name, judged.version, *counts, "" if worst is None else f"{worst:.2f}", verdict)
+        table.add_row(
+            marked(judged.name), marked(judged.version), *counts, "" if worst is None else f"{worst:.2f}", verdict
+        )
     return table
 
 
@@ -87,7 +100,7 @@ def time_table(results: list[Judged]) -> Table:
     for activity in ACTIVITIES:
         table.add_column(activity, justify="right")
     for judged in results:
-        table.add_row(judged.name, *(f"{judged.seconds.get(activity, 0):.1f}" for activity in ACTIVITIES))
+        table.add_row(marked(judged.name), *(f"{judged.seconds.get(activity, 0):.1f}" for activity in ACTIVITIES))
     return table
 
 
@@ -97,21 +110,16 @@ def print_results(console: Console, results: list[Judged]) -> None:
     console.print(time_table(results))
     for judged in results:
         if judged.hello.problem:
-            console.print(f"[bold]{judged.name}[/]: {escape(judged.hello.text)}", highlight=False)
+            console.print(f"[bold]{marked(judged.name)}[/]: {marked(judged.hello.text)}", highlight=False)
             continue
         _print_failures(console, judged)
-        if differing := {case: outputs for case, outputs in judged.twice.items() if outputs}:
-            where = ", ".join(f"{case} {' '.join(outputs)}" for case, outputs in list(differing.items())[:3])
-            console.print(
-                f"[yellow]not repeatable[/] {judged.name}: other bits when asked again: {where}",
-                highlight=False,
-                soft_wrap=True,
-            )
+        for note in notes(judged):
+            console.print(f"[yellow]note[/] {marked(judged.name)}: {marked(note)}", highlight=False, soft_wrap=True)
         for status in ("deviates", "unsupported"):
             for reason, count, cases in reasons(judged, status):
                 where = ", ".join(cases[:3]) + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")
                 console.print(
-                    f"[{COLOURS[status]}]{status}[/] {judged.name}: {escape(reason)} ({count} outputs: {where})",
+                    f"[{COLOURS[status]}]{status}[/] {marked(judged.name)}: {marked(reason)} ({count} outputs: {where})",
                     highlight=False,
                     soft_wrap=True,
                 )
@@ -127,11 +135,18 @@ def _print_failures(console, judged):
         worst = max(verdicts, key=lambda v: v.score if v.score is not None else float("inf"))
         others = f" and {len(verdicts) - 1} more outputs" if len(verdicts) > 1 else ""
         say = (
-            f"[red]{worst.status}[/] {judged.name} {case} {worst.output}{others}: {worst.kind}: {escape(worst.message)}"
+            f"[red]{worst.status}[/] {marked(judged.name)} {case} {worst.output}{others}: "
+            f"{marked(worst.kind)}: {marked(worst.message)}"
         )
-        again = f"bnconform explain {case}" if judged.device == "files" else f"bnconform run {judged.name} -k {case}"
+        again = (
+            f"bnconform explain {case}"
+            if judged.device == "files"
+            else f"bnconform run {marked(judged.name)} -k {case}"
+        )
         console.print(f"{say}\n     {again}", highlight=False, soft_wrap=True)
     if len(bad) > MOST_FAILURES:
         console.print(f"… and {len(bad) - MOST_FAILURES} more cases; all are in the report (--json, --html)")
     for explanation in dict.fromkeys(v.diagnosis for vs in bad.values() for v in vs if v.diagnosis):
-        console.print(f"[bold]diagnosis[/] {judged.name}: {escape(explanation)}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[bold]diagnosis[/] {marked(judged.name)}: {marked(explanation)}", highlight=False, soft_wrap=True
+        )

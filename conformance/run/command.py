@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from bnconform.backends import registry
@@ -14,27 +13,23 @@ from bnconform.backends import registry
 from ..golden.store import Golden, GoldenError
 from ..judge.known import KnownError
 from ..mistakes.museum import table as exhibits
-from ..report import data as reports
-from ..report.terminal import ProgressListener, print_results
+from ..report.console import console
+from ..report.files import obstacle
+from ..report.terminal import ProgressListener
+from ..text import line
+from .conclude import EX_IOERR, conclude, kept, tell
 from .heap import keep_freed_memory
 from .interrupts import Interrupted, interruptible
 from .journal import Journal, JournalError, JournalFull
 from .schedule import Options, UsageError, plan, select
 from .schedule import run as run_suite
 
-EX_IOERR = 74  # as sysexits.h has it
 WRONG_USE = (UsageError, KnownError, GoldenError, JournalError, registry.UnknownImplementation)
-
-
-def console() -> Console:
-    """Wide enough for the table where there is no terminal to ask."""
-    found = Console(emoji=False)  # "my:rocket:Backend" is a name
-    return found if found.is_terminal else Console(width=160, emoji=False)
 
 
 def refuse(error: Exception):
     """One clear line and exit 2."""
-    click.echo(f"bnconform: {error}", err=True)
+    tell(line(error))
     sys.exit(2)
 
 
@@ -42,10 +37,18 @@ def writable(path: str | None) -> Path | None:
     """A path whose folder exists, checked before any work is done. Errors: UsageError."""
     if path is None:
         return None
-    found = Path(path)
-    if found.is_dir() or not found.resolve().parent.is_dir():
-        raise UsageError(f"cannot write {path}: {'it is a folder' if found.is_dir() else 'its folder does not exist'}")
-    return found
+    why = obstacle(Path(path))
+    if why:
+        raise UsageError(f"cannot write {path}: {why}")
+    return Path(path)
+
+
+def all_writable(*paths: str | None) -> list[Path | None]:
+    """The same for several, which must not be one and the same."""
+    named = [os.path.realpath(path) for path in paths if path]
+    if len(set(named)) < len(named):
+        raise UsageError(f"{max(named, key=named.count)} is named for two reports")
+    return [writable(path) for path in paths]
 
 
 @click.command(name="list")
@@ -123,22 +126,23 @@ def run(implementations, patterns, quick, journal_path, resume, folder, json_pat
     out = console()
     keep_freed_memory()
     try:
-        paths = [writable(path) for path in (json_path, html_path, junit_path)]
+        own = json_path and f"{json_path}.journal"
+        *paths, _ = all_writable(json_path, html_path, junit_path, journal_path or own)
         named = bool(implementations)
         names = list(dict.fromkeys(implementations)) or [e.name for e in registry.entries().values() if e.required]
         for name in names:
-            _check_name(name)
+            check_name(name)
         options = Options(golden=_golden(folder), **options)
         cases = select(options.golden, patterns, quick)
-        journal = _journal(
-            plan(names, cases, options, named), journal_path or (json_path and f"{json_path}.journal"), resume
-        )
+        journal = _journal(plan(names, cases, options, named), journal_path or own, resume)
         results = _judge(names, cases, options, journal, out)
     except WRONG_USE as error:
         refuse(error)
-    status = conclude(out, results, journal, options.golden, paths)
-    if json_path and not journal_path and options.shard == (1, 1):
-        journal.path.unlink()
+    cases = [options.golden.cases[case] for case in journal.plan.own_cases()]
+    status = conclude(out, results, cases, options.golden, paths, named, journal)
+    if own and not journal_path and options.shard == (1, 1) and status in (0, 1):
+        journal.remove()
+    journal.close()
     sys.exit(status)
 
 
@@ -166,23 +170,12 @@ def _judge(names, cases, options, journal, out):
 
 
 def _break_off(why, journal, status):
-    kept = f"{journal.count()} results are in {journal.path}; go on with the same command and --resume"
-    lost = "nothing was kept: that needs --json or --journal"
-    click.echo(f"bnconform: {why}; {kept if journal.path else lost}", err=True)
+    tell(f"{why}; {kept(journal) if journal.on_disk else 'nothing was kept: ' + _why_not(journal)}")
     sys.exit(status)
 
 
-def conclude(out, results, journal, golden, paths) -> int:
-    """Diagnose, write the reports, print the results, give the exit status."""
-    from ..diagnosis.judged import diagnosed
-
-    cases = [golden.cases[case] for case in journal.plan.own_cases()]
-    results = [diagnosed(judged, golden) for judged in results]
-    reports.write_all(results, cases, golden, *paths)  # first: whoever reads the output may stop reading
-    print_results(out, results)
-    for path in filter(None, paths):
-        out.print(f"wrote {path}", highlight=False)
-    return reports.exit_status(results, journal.plan.named)
+def _why_not(journal):
+    return f"{journal.path} was removed meanwhile" if journal.path else "that needs --json or --journal"
 
 
 def _golden(folder) -> Golden:
@@ -193,20 +186,13 @@ def _golden(folder) -> Golden:
     return Golden(Path(folder))
 
 
-def _check_name(name):
-    """An unknown name is wrong use; a module that lies in the current folder counts."""
+def check_name(name: str) -> registry.Entry:
+    """The entry of that name; nothing of it is imported. Errors: UsageError, UnknownImplementation."""
     entry = registry.entry(name)
-    if ":" in name and not entry.required:
-        module = name.partition(":")[0]
-        sys.path.insert(0, "")
-        try:
-            found = registry.importlib.util.find_spec(module)
-        except ModuleNotFoundError as error:
-            raise UsageError(f"no module named {error.name!r} (for {name!r})") from None
-        finally:
-            sys.path.pop(0)
-        if found is None:
-            raise UsageError(f"no module named {module!r} (for {name!r})")
+    module = name.partition(":")[0]
+    if ":" in name and (not module or registry.spec_of(module.partition(".")[0]) is None):
+        raise UsageError(f"no module named {line(module, 80)!r} (for {line(name, 80)!r})")
+    return entry
 
 
 @click.command()

@@ -1,30 +1,36 @@
 """The journal: results on disk as they come, so that an interrupted run goes on, and parts of a run are put together.
 
 One JSON object a line, `{"crc": ..., "record": ...}` with the CRC-32 of the record's text. The first record is the
-`Plan`:
-what is judged, by which suite, under which options. Then, in any order, `hello` (what a worker said of itself) and
-`case` (the verdicts of one case; where one failed also the observation, which diagnosis needs). Each line is written at
-once and reaches the disk within a second; what a crash leaves behind the last whole line is cut off when the journal is
-taken up again.
+`Plan`: what is judged, by which suite, under which options. Then, in any order, `hello` (what a worker said of itself;
+one that differs from an earlier one begins that implementation anew) and `case` (the verdicts of one case; where one
+failed also the observation, which diagnosis needs). Each line is written at once and reaches the disk within a second;
+what a crash leaves behind the last whole line is cut off when the journal is taken up again.
 """
 
 import base64
+import binascii
 import fcntl
 import json
 import os
+import stat
 import threading
 import time
 import zlib
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..records import Observation, Verdict
+from ..schema import SchemaError, read
 from .process import Hello
-from .wire import PREFIX, pack_observation, unpack, unpack_observation
+from .wire import PREFIX, WireError, pack_observation, unpack, unpack_observation
 
 SCHEMA = "bnconform-journal/1"
 SYNC = 1.0  # seconds between two fsyncs: a line costs milliseconds, a run has thousands
+LINE = 1 << 28  # bytes of a line, at most
 
 
 class JournalError(Exception):
@@ -41,6 +47,7 @@ class Plan:
 
     suite, golden: version and hash of what judges. cases: ids of all shards, in order. known: SHA-256 of each file of
     known differences. shard: (i, n), 1 <= i <= n. named: whether the implementations were asked for by name.
+    environment: variables that may change numbers (`code.environment`).
     """
 
     suite: str
@@ -53,10 +60,11 @@ class Plan:
     known: tuple[str, ...] = ()
     shard: tuple[int, int] = (1, 1)
     named: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def from_json(cls, fields: dict) -> "Plan":
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+    def __post_init__(self):
+        if not 1 <= self.shard[0] <= self.shard[1]:
+            raise ValueError(f"shard {self.shard}, expected (i, n) with 1 <= i <= n")
 
     def own_cases(self) -> tuple[str, ...]:
         """Those of the shard: every n-th, so that shards are alike in kind and weight."""
@@ -85,33 +93,39 @@ class Result:
     verdicts: tuple[Verdict, ...]
     observation: Observation | None = None
     retry_budget: tuple[int, int] = (0, 0)
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
     differing: tuple[str, ...] | None = None
 
     def to_json(self) -> dict:
         frame = self.observation and base64.b64encode(pack_observation(self.observation)).decode()
-        return asdict(self) | {"verdicts": [v.to_json() for v in self.verdicts], "observation": frame}
+        others = {key: getattr(self, key) for key in ("case", "retry_budget", "seconds", "differing")}
+        return others | {"verdicts": [verdict.to_json() for verdict in self.verdicts], "observation": frame}
 
     @classmethod
     def from_json(cls, fields: dict) -> "Result":
-        observation = fields["observation"] and _observation(base64.b64decode(fields["observation"]))
-        verdicts = tuple(Verdict.from_json(verdict) for verdict in fields["verdicts"])
-        return cls(
-            fields["case"],
-            verdicts,
-            observation,
-            tuple(fields["retry_budget"]),
-            fields["seconds"],
-            _tuple(fields["differing"]),
-        )
+        """Inverse of `to_json`. Errors: SchemaError, WireError, ValueError, KeyError."""
+        verdicts = tuple(map(Verdict.from_json, fields.pop("verdicts")))
+        frame = fields.pop("observation")
+        observation = frame and _observation(base64.b64decode(frame, validate=True))
+        return read(_Rest, fields, "a result").result(verdicts, observation)
 
 
-def _tuple(values):
-    return values if values is None else tuple(values)
+@dataclass(frozen=True)
+class _Rest:
+    """What a result has beside its verdicts and its observation, which have readers of their own."""
+
+    case: str
+    retry_budget: tuple[int, int]
+    seconds: Mapping[str, float]
+    differing: tuple[str, ...] | None
+
+    def result(self, verdicts, observation):
+        return Result(self.case, verdicts, observation, self.retry_budget, dict(self.seconds), self.differing)
 
 
 def _observation(frame):
-    return unpack_observation(*unpack(frame[: PREFIX.size], frame[PREFIX.size :]))
+    fields, arrays = unpack(frame[: PREFIX.size], frame[PREFIX.size :])
+    return unpack_observation(fields, arrays, arrays)
 
 
 class Journal:
@@ -127,10 +141,13 @@ class Journal:
 
     @classmethod
     def create(cls, plan: Plan, path: Path | None) -> "Journal":
-        """An empty journal; at `path` it replaces whatever was there."""
+        """An empty journal; at `path` it replaces an earlier one. Errors: JournalError if something else lies there."""
         journal = cls(plan)
         if path is not None:
             journal._open(path)
+            if not _is_ours(path):
+                journal.close()
+                raise JournalError(f"{path} is there and is no journal of a run: it is not replaced")
             os.ftruncate(journal.file, 0)
             journal._write({"schema": SCHEMA, "plan": asdict(plan)})
         return journal
@@ -149,35 +166,46 @@ class Journal:
     @classmethod
     def read(cls, path: Path) -> tuple["Journal", int]:
         """What a journal holds, and the length of its whole lines in bytes; it stays untouched."""
+        journal, whole = None, 0
         try:
-            records, whole = _records(Path(path).read_bytes())
+            for record, size in _records(path):
+                if journal is None:
+                    if record.get("schema") != SCHEMA:
+                        break
+                    journal = cls(read(Plan, record["plan"], "the plan"))
+                else:
+                    journal._take(record)
+                whole += size
         except OSError as error:
             raise JournalError(f"cannot read {path}: {error.strerror}") from None
-        if not records or records[0].get("schema") != SCHEMA:
+        except (SchemaError, WireError, KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+            raise JournalError(f"{path} holds a record that cannot be read: {type(error).__name__}: {error}") from None
+        if journal is None:
             raise JournalError(f"{path} is no journal of a run (expected {SCHEMA} in its first line)")
-        try:
-            journal = cls(Plan.from_json(records[0]["plan"]))
-            for record in records[1:]:
-                journal._take(record)
-        except (KeyError, TypeError, ValueError) as error:
-            raise JournalError(f"{path} holds a record that cannot be read: {error!r}") from None
         return journal, whole
 
     def _take(self, record):
+        name = record["implementation"]
         if "hello" in record:
-            self.hellos[record["implementation"]] = Hello.from_json(record["hello"])
+            self._begin(name, read(Hello, record["hello"], "a hello"))
         else:
             result = Result.from_json(record["result"])
-            self.results[record["implementation"]][result.case] = result
+            if result.case not in self.plan.own_cases():
+                raise SchemaError(f"case {result.case[:80]!r} is not in its plan")
+            self.results[name][result.case] = result
 
-    def put_hello(self, implementation: str, hello: Hello) -> None:
-        """Keep what a worker said of itself. Errors: JournalError if another version spoke before; JournalFull."""
-        before = self.hellos.setdefault(implementation, hello)
-        if (before.version, before.conventions, before.problem) != (hello.version, hello.conventions, hello.problem):
-            now, was = hello.version or hello.problem, before.version or before.problem
-            raise JournalError(f"{implementation} is now {now}, in the journal {was}: a run of both would be neither")
-        if before is hello:
+    def _begin(self, implementation, hello):
+        self.hellos[implementation], self.results[implementation] = hello, {}
+
+    def put_hello(self, implementation: str, hello: Hello) -> str | None:
+        """Keep what a worker said of itself. Where another state of it spoke before, what that gave is forgotten, and
+        the difference returned. Errors: JournalFull."""
+        before = self.hellos.get(implementation)
+        difference = before and before.difference(hello)
+        if before is None or difference:
             self._write({"implementation": implementation, "hello": asdict(hello)})
+            self._begin(implementation, hello)
+        return difference
 
     def put(self, implementation: str, result: Result) -> None:
         """Keep the result of a case. Errors: JournalFull."""
@@ -199,7 +227,19 @@ class Journal:
         """Results it has."""
         return sum(map(len, self.results.values()))
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether what was written still lies at the path: somebody may have removed it meanwhile."""
+        return self.file is not None and _same(self.file, self.path)
+
+    def remove(self) -> None:
+        """Take it from the disk, while it is still this run's own."""
+        if self.on_disk:
+            with suppress(OSError):
+                os.unlink(self.path)
+
     def close(self) -> None:
+        """Give up the lock: from here on the path may be another run's."""
         if self.file is not None:
             os.close(self.file)
             self.file = None
@@ -207,12 +247,21 @@ class Journal:
     def _open(self, path):
         self.path = Path(path)
         try:
-            self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            while self.file is None:
+                self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o644)
+                if not stat.S_ISREG(os.fstat(self.file).st_mode):
+                    raise JournalError(f"cannot write the journal {path}: it is no regular file")
+                fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not _same(self.file, path):  # its last owner removed it just then
+                    self.close()
         except BlockingIOError:
             self.close()
             raise JournalError(f"another run is writing {path}") from None
+        except JournalError:
+            self.close()
+            raise
         except OSError as error:
+            self.close()
             raise JournalError(f"cannot write the journal {path}: {error.strerror}") from None
 
     def _write(self, record):
@@ -231,9 +280,25 @@ class Journal:
                     os.fsync(self.file)
                     self.synced = time.monotonic()
             except OSError as error:
-                os.ftruncate(self.file, end)
+                with suppress(OSError):
+                    os.ftruncate(self.file, end)
                 self.broken = f"cannot write the journal {self.path}: {error.strerror}"
                 raise JournalFull(self.broken) from None
+
+
+def _same(file, path):
+    try:
+        here = os.stat(path)
+    except OSError:
+        return False
+    return os.path.samestat(here, os.fstat(file))
+
+
+def _is_ours(path):
+    """Whether a file is empty or begins as a journal does."""
+    with open(path, "rb") as stream:
+        head = stream.read(200)
+    return not head or (head.startswith(b'{"crc": ') and SCHEMA.encode() in head)
 
 
 def _line(record) -> bytes:
@@ -241,16 +306,16 @@ def _line(record) -> bytes:
     return f'{{"crc": {zlib.crc32(text.encode())}, "record": {text}}}\n'.encode()
 
 
-def _records(blob: bytes) -> tuple[list[dict], int]:
-    """The records up to the first line that is not whole, and their length in bytes."""
-    records, whole = [], 0
-    for line in blob.splitlines(keepends=True):
-        try:
-            fields = json.loads(line)
-            if not line.endswith(b"\n") or _line(fields["record"]) != line:
-                break
-        except (ValueError, KeyError, TypeError):
-            break
-        records.append(fields["record"])
-        whole += len(line)
-    return records, whole
+def _records(path) -> Any:
+    """(record, its bytes) up to the first line that is not whole."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(0, "it is no regular file")
+        while (line := stream.readline(LINE)).endswith(b"\n"):
+            try:
+                fields = json.loads(line)
+                if _line(fields["record"]) != line or not isinstance(fields["record"], dict):
+                    return
+            except (ValueError, KeyError, TypeError, RecursionError):
+                return
+            yield fields["record"], len(line)

@@ -31,10 +31,11 @@ def merge(paths: list[Path]) -> Journal:
                 raise JournalError(
                     f"{path} is not finished: {missing} cases of {name} are missing; go on with --resume"
                 )
-            try:
-                whole.put_hello(name, part.hellos[name])
-            except JournalError as error:
-                raise JournalError(f"{path} does not belong to {first_path}: {error}") from None
+            other = whole.hellos.setdefault(name, part.hellos[name]).difference(part.hellos[name])
+            if other:
+                raise JournalError(
+                    f"{path} does not belong to {first_path}: {name} is not what it was there: {other}; judge that part again"
+                )
             whole.results[name] |= part.results[name]
     return whole
 
@@ -61,10 +62,11 @@ def _check_shards(parts):
 @click.option("--junit", "junit_path", help="Write the results as JUnit XML.")
 def command(parts, json_path, html_path, junit_path):
     """The journals of all shards of a run, put together to the report of the whole run."""
-    from .command import WRONG_USE, conclude, console, refuse, writable
+    from .command import WRONG_USE, all_writable, console, refuse
+    from .conclude import conclude
 
     try:
-        paths = [writable(path) for path in (json_path, html_path, junit_path)]
+        paths = all_writable(json_path, html_path, junit_path)
         journal = merge(list(parts))
         golden = Golden()
         here = replace(journal.plan, suite=bnconform.__version__, golden=golden.hash)
@@ -74,4 +76,5 @@ def command(parts, json_path, html_path, junit_path):
     except WRONG_USE as error:
         refuse(error)
     results = [judged_of(journal, name) for name in journal.plan.implementations]
-    sys.exit(conclude(console(), results, journal, golden, paths))
+    cases = [golden.cases[case] for case in journal.plan.cases]
+    sys.exit(conclude(console(), results, cases, golden, paths, journal.plan.named))

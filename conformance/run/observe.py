@@ -26,17 +26,19 @@ def config_of(case: Case, device: str) -> Config:
     )
 
 
-def observe(case: Case, backend: type, inputs: dict[str, np.ndarray], device: str = "cpu") -> Observation:
+def observe(
+    case: Case, backend: type, inputs: dict[str, np.ndarray], device: str = "cpu", config: Config | None = None
+) -> Observation:
     """Run all steps of `case` on a fresh layer of `backend`.
 
-    inputs: tensors by name, as `Golden.inputs` gives them. What the backend raises becomes the observation's
+    inputs: tensors by name, as `Golden.inputs` gives them. config: of the layer, where it is not that of the case. What the backend raises becomes the observation's
     failure; outputs of the steps before it are kept.
     """
     session = _Session(case, inputs)
     started = time.perf_counter()
     failure = None
     try:
-        session.play(backend, config_of(case, device))
+        session.play(backend, config or config_of(case, device))
     except Unsupported as reason:
         failure = Failure("unsupported", "", str(reason), session.step)
     except Exception as error:  # whatever a backend raises is a result

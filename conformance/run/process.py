@@ -8,18 +8,33 @@ import sys
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from bnconform.backends.contract import Conventions
 
 from ..records import Case, Failure, Observation
+from ..text import clean
 from .family import MARK, Family, end_group, end_marked
-from .wire import PREFIX, WireError, lengths, pack_problem, unpack, unpack_observation
+from .wire import (
+    HEADER,
+    PREFIX,
+    Question,
+    WireError,
+    lengths,
+    pack_question,
+    read_fields,
+    unpack,
+    unpack_observation,
+)
 
 TICK = 0.1  # seconds between looks at memory, time and the stop sign
 TAIL = 8000  # characters kept of what it prints
+END = 12.0  # seconds that the end of a worker and of all that it started may take
 WORDS = 6  # lines of it that a failure tells
 GIB = 1 << 30
+AGAIN = "asked a second time: "
 
 
 # problems that are nobody's failure, as the table says them: nothing is there to be judged
@@ -40,23 +55,34 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Hello:
-    """What a worker says of itself: version, conventions and settings, or the problem that keeps it from working."""
+    """What a worker says of itself: version, conventions and settings, or the problem that keeps it from working.
+
+    code: module name -> hash of its file (`code.code_of`).
+    """
 
     version: str = ""
     conventions: Conventions | None = None
     seconds: float = 0.0
     problem: str = ""
     text: str = ""
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def from_json(cls, fields: dict) -> "Hello":
-        """From plain data, where JSON has turned the conventions' tuples into lists."""
-        conventions = fields.get("conventions")
-        if conventions:
-            plain = {key: tuple(value) if isinstance(value, list) else value for key, value in conventions.items()}
-            fields = fields | {"conventions": Conventions(**plain)}
-        return cls(**fields)
+    def difference(self, other: "Hello") -> str | None:
+        """What tells another state of the implementation from this one, in words; None where both are the same."""
+        if self.problem or other.problem:
+            same = self.problem == other.problem
+            return None if same else f"{other.problem or other.version}, before {self.problem or self.version}"
+        if self.version != other.version:
+            return f"version {other.version}, before {self.version}"
+        if self.conventions != other.conventions:
+            return "it declares other conventions"
+        for what in ("settings", "code"):
+            mine, theirs = getattr(self, what), getattr(other, what)
+            names = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
+            if names:
+                return f"other {what}: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
+        return None
 
 
 class Worker:
@@ -78,6 +104,7 @@ class Worker:
         os.set_blocking(self.noise, False)
         command = [
             sys.executable,
+            "-P",  # the current folder comes last on its path (`worker.main`)
             "-m",
             "bnconform.conformance.run.worker",
             self.implementation,
@@ -99,30 +126,46 @@ class Worker:
             os.close(prints)
         os.set_blocking(self.process.stdin.fileno(), False)
         self.family = Family(self.process.pid)
-        return Hello.from_json(self._frame(self.start_timeout)[0])
-
-    def ask(self, case_id: str, timeout: float) -> Observation:
-        """The observation of one golden case. Errors: WorkerLost, Stopped."""
-        return self._answer(f"{case_id}\n".encode(), case_id, timeout)
-
-    def pose(self, case: Case, tensors: dict, timeout: float, *, twice=False) -> Observation:
-        """The observation of a problem that no golden file holds: its tensors travel with it.
-
-        tensors: inputs by name, as `Golden.inputs` gives them. twice: asked again on a new layer, and
-        `Observation.differing` says whether all bits were the same. Errors: WorkerLost, Stopped.
-        """
-        return self._answer(pack_problem(case, tensors, twice), case.id, timeout)
-
-    def _answer(self, question, case_id, timeout):
         try:
-            self._write(question, timeout)
-            observation = unpack_observation(*self._frame(timeout))
+            fields, _ = self._frame(self.start_timeout, HEADER)
+            fields.pop("arrays", None)
+            hello = read_fields(Hello, fields, "what it says of itself")
+            if not (hello.conventions or hello.problem):
+                raise WireError("it says neither what it declares nor what its problem is")
+            return hello
+        except WireError as error:
+            raise WorkerLost("garbage", "pipe", f"{error}{self._last_words()}") from None
+
+    def pose(self, case: Case, tensors: Mapping, timeout: float, *, twice=False, **words) -> Observation:
+        """The observation of a problem.
+
+        tensors: inputs by name, as `Golden.inputs` gives them; they travel with it. timeout: seconds that an answer may
+        take. twice: asked again on a new layer, which gives `Observation.again` and `Observation.differing`. words:
+        `Question`'s. Errors: WorkerLost, Stopped.
+        """
+        question = Question(case, tensors, **words)
+        first = self._ask(question, timeout)
+        if not twice or first.failure is not None:
+            return first
+        try:
+            again = self._ask(question, timeout)
+        except WorkerLost as lost:
+            raise WorkerLost(lost.failure.kind, lost.failure.what, f"{AGAIN}{lost.failure.text}") from None
+        return replace(first, again=again, differing=differing(first.outputs, again.outputs))
+
+    def _ask(self, question, timeout):
+        try:
+            self._write(pack_question(question), timeout)
+            header, arrays = self._frame(timeout, question.most)
+            observation = unpack_observation(header, arrays, question.outputs)
         except OSError:
             raise self._lost() from None
         except WireError as error:
-            raise WorkerLost("garbage", "pipe", str(error)) from None
-        if observation.case != case_id:
-            raise WorkerLost("garbage", "pipe", f"it answered {observation.case}, asked for {case_id}")
+            raise WorkerLost("garbage", "pipe", f"{error}{self._last_words()}") from None
+        if observation.case != question.case.id:
+            raise WorkerLost(
+                "garbage", "pipe", f"it answered {observation.case[:80]!r}, asked for {question.case.id!r}"
+            )
         self._check_memory()  # also where it was too quick to be watched: what leaks stays
         return observation
 
@@ -148,21 +191,22 @@ class Worker:
         """End the process and everything it started."""
         if self.process is None:
             return
-        end_group(self.process.pid)
+        with suppress(OSError):
+            self.process.stdin.close()  # its nurse hears that, and ends all
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(END)
+        end_group(self.process.pid)  # where a backend has killed its nurse, or the system knows no subreaper
         end_marked(self.mark)
         self.process.wait()
-        self.process.stdin.close()
         os.close(self.pipe)
         os.close(self.noise)
         self.process = None
 
-    def _frame(self, timeout):
+    def _frame(self, timeout, most):
+        """The next frame of at most `most` bytes. Errors: WireError, WorkerLost, Stopped."""
         deadline = time.monotonic() + timeout
-        try:
-            prefix = self._read(PREFIX.size, deadline, timeout)
-            return unpack(prefix, self._read(lengths(prefix), deadline, timeout))
-        except WireError as error:
-            raise WorkerLost("garbage", "pipe", f"{error}{self._last_words()}") from None
+        prefix = self._read(PREFIX.size, deadline, timeout)
+        return unpack(prefix, self._read(lengths(prefix, most), deadline, timeout))
 
     def _read(self, size, deadline, timeout):
         parts = bytearray()
@@ -213,7 +257,7 @@ class Worker:
     def _lost(self) -> WorkerLost:
         """Why the process is gone: its signal or exit status, and the last it said."""
         try:
-            status = self.process.wait(timeout=1)
+            status = self.process.wait(timeout=END)
         except subprocess.TimeoutExpired:
             return WorkerLost("died", "pipe", f"it closed its result pipe and lives on{self._last_words()}")
         if status < 0:
@@ -239,7 +283,13 @@ class Worker:
         stacks = [i for i, line in enumerate(lines) if "most recent call first" in line]
         start = max(0, stacks[-1] - WORDS // 2) if stacks else -WORDS
         last = [line for line in lines[start:] if "most recent call first" not in line][:WORDS]
-        return "; it last said: " + " | ".join(last) if last else ""
+        return clean("; it last said: " + " | ".join(last)) if last else ""
+
+
+def differing(outputs: Mapping, again: Mapping) -> tuple[str, ...]:
+    """Names of the outputs that have other bits, or are missing, in one of the two."""
+    same = [name for name in outputs.keys() & again.keys() if outputs[name].tobytes() == again[name].tobytes()]
+    return tuple(sorted((outputs.keys() | again.keys()) - set(same)))
 
 
 def _environment() -> dict[str, str]:

@@ -29,6 +29,9 @@ class RetryBudget:
         self.in_a_row += cost
         self.in_all += cost
 
+    def give_up(self) -> None:
+        self.in_all = self.MOST_IN_ALL
+
     @property
     def gone(self) -> bool:
         return self.in_a_row >= self.MOST_IN_A_ROW or self.in_all >= self.MOST_IN_ALL
@@ -64,6 +67,8 @@ class Supervisor:
             return self.worker.start()
         except WorkerLost as lost:
             self.close()
+            if lost.failure.kind == "timed out":
+                self.retry_budget.give_up()  # a start that hangs is waited for once
             return Hello(problem="LoadFailed", text=lost.failure.text)
         except BaseException:
             self.close()
@@ -71,15 +76,21 @@ class Supervisor:
         finally:
             self.seconds["start"] += time.perf_counter() - started
 
-    def observe(self, case) -> Observation:
-        """What the implementation gives for a case, or why it gives nothing. Errors: process.Stopped."""
+    def observe(self, case, tensors=None, *, twice=False, **words) -> Observation:
+        """What the implementation gives for a case, or why it gives nothing.
+
+        tensors, twice, words: as of `Worker.pose`; the golden inputs of the case where no tensors are given. Errors:
+        process.Stopped, GoldenError.
+        """
         self.lost_between = None
         failure = self._refusal() or self._ready()
         if failure:
             return Observation(case.id, {}, failure=failure)
+        if tensors is None:
+            tensors = self.options.golden.inputs(case)
         started = time.perf_counter()
         try:
-            observation = self.worker.ask(case.id, self.options.timeout)
+            observation = self.worker.pose(case, tensors, self.options.timeout, twice=twice, **words)
             self.retry_budget.in_a_row = 0
             return observation
         except WorkerLost as lost:
@@ -104,8 +115,10 @@ class Supervisor:
             self._lose(gone)
         if self.worker is None:
             hello = self._start()
-            if hello.problem:
-                failure = Failure("died", "load", f"the worker could not be started again: {hello.text}")
+            other = self.hello.difference(hello)
+            if hello.problem or other:
+                text = hello.text or f"it is not what it was: {other}"
+                failure = Failure("died", "load", f"the worker could not be started again: {text}")
                 self._lose(failure)
                 return failure
         return None

@@ -1,34 +1,37 @@
 """The worker process: one implementation, one case at a time, results on a pipe of their own.
 
-    python -m bnconform.conformance.run.worker IMPLEMENTATION DEVICE RESULT_FD
+    python -P -m bnconform.conformance.run.worker IMPLEMENTATION DEVICE RESULT_FD
 
-Reads questions from standard input: case ids, one a line, or whole problems; answers each with a frame (`wire`). Standard output and error stay the
-backend's own: whatever it prints disturbs nothing. Standard input is moved out of its reach: it finds an empty one.
+Reads questions from standard input; answers each with a frame (`wire`). What is expected never comes here. Standard
+output and error stay the backend's own: whatever it prints disturbs nothing. Standard input is moved out of its reach:
+it finds an empty one.
 """
 
 import contextlib
 import faulthandler
 import gc
+import json
+import math
 import os
-import select
 import signal
 import sys
 import time
-from dataclasses import asdict, replace
-from functools import lru_cache
+from dataclasses import fields, replace
 from pathlib import Path
+
+import numpy as np
 
 from bnconform.backends.contract import Conventions
 from bnconform.backends.errors import NoGpu
 from bnconform.backends.needs import refusal
 from bnconform.backends.registry import NotInstalled, UnknownImplementation, entry
 
-from ..golden.store import Golden
 from ..records import Failure, Observation
-from .observe import observe
-from .wire import PROBLEM, pack, pack_observation, read_problem
-
-LONGEST = 2000  # characters kept of an error's text
+from ..text import clean
+from .code import code_of
+from .nurse import nursed
+from .observe import config_of, observe
+from .wire import PREFIX, Question, lengths, pack, pack_observation, unpack, unpack_question
 
 
 def greet(name: str, device: str) -> tuple[type | None, dict]:
@@ -36,65 +39,61 @@ def greet(name: str, device: str) -> tuple[type | None, dict]:
     started = time.perf_counter()
     try:
         backend = entry(name).load()
-        if not isinstance(getattr(backend, "conventions", None), Conventions):
+        conventions = getattr(backend, "conventions", None)
+        if not isinstance(conventions, Conventions):
             raise TypeError(f"{name} has no `conventions` of type bnconform.backends.contract.Conventions")
         version = backend.version() if hasattr(backend, "version") else "unversioned"
+        seconds = time.perf_counter() - started
+        hello = {
+            "version": _text(version),
+            "conventions": plain({field.name: getattr(conventions, field.name) for field in fields(Conventions)}),
+            "seconds": seconds,
+            "settings": settings(backend, device),
+            "code": code_of(backend),
+        }
+        return backend, hello
     except (NotInstalled, UnknownImplementation) as error:
-        return None, {"problem": type(error).__name__, "text": str(error)}
+        return None, {"problem": type(error).__name__, "text": _text(error)}
+    except NoGpu as error:
+        return None, {"problem": "NoDevice", "text": _text(error)}
     except BaseException as error:  # an import may raise anything, SystemExit included
         return None, {"problem": "LoadFailed", "text": f"{type(error).__name__}: {_text(error)}"}
-    seconds = time.perf_counter() - started
-    try:
-        told = settings(backend, device)
-    except NoGpu as error:
-        return None, {"problem": "NoDevice", "text": str(error)}
-    return backend, {
-        "version": str(version),
-        "conventions": asdict(backend.conventions),
-        "seconds": seconds,
-        "settings": told,
-    }
 
 
-def _text(error: BaseException) -> str:
+def plain(words: dict) -> dict:
+    """Conventions as data that JSON can say; what it cannot say becomes text, and is refused by its reader."""
+
+    def default(value):
+        if isinstance(value, np.generic):
+            return value.item()
+        return dict(value) if hasattr(value, "items") else repr(value)[:100]
+
+    return json.loads(json.dumps(words, default=default, skipkeys=True))
+
+
+def _text(error) -> str:
     try:
-        return str(error)[:LONGEST]
+        return clean(error)
     except BaseException:
         return "an error that cannot be printed"
 
 
-def answer(backend: type, case, tensors: dict, twice: bool, device: str) -> Observation:
-    """Observe one case, or the same one twice, unless the backend declares that it cannot. tensors: its inputs."""
-    reason = refusal(backend.conventions, case, device)
+def answer(backend: type, question: Question, device: str) -> Observation:
+    """Observe one case, unless the backend declares that it cannot."""
+    case = question.case
+    reason = None if question.probe else refusal(backend.conventions, case, device)
     if reason:
         return Observation(case.id, {}, failure=Failure("unsupported", "", reason))
-    first = {name: array.copy() for name, array in tensors.items()} if twice else tensors
+    config = config_of(case, device)
+    if question.defaults:
+        config = replace(config, eps=math.nan, decay=math.nan, defaults=True)
     try:
         compiled = compiling(backend)
-        observation = observe(case, backend, first, device)
-        observation = replace(observation, compiling=compiling(backend) - compiled)
-        if twice and observation.failure is None:
-            again = observe(case, backend, tensors, device)
-            return replace(observation, differing=differing(observation.outputs, again.outputs))
-        return observation
+        observation = observe(case, backend, question.inputs, device, config)
+        spent = compiling(backend) - compiled
+        return replace(observation, compiling=min(max(spent, 0.0), observation.seconds))
     except BaseException as error:  # SystemExit and KeyboardInterrupt raised by a backend are its results too
         return Observation(case.id, {}, failure=Failure("raised", type(error).__name__, _text(error)))
-
-
-@lru_cache(maxsize=1)
-def asked_twice(golden: Golden) -> frozenset[str]:
-    """The first quick case of each family: are the bits the same when all is done again, on a new layer?"""
-    first = {}
-    for case in golden.cases.values():
-        if case.quick and not case.raises:
-            first.setdefault(case.family, case.id)
-    return frozenset(first.values())
-
-
-def differing(outputs: dict, again: dict) -> tuple[str, ...]:
-    """Names of the outputs that have other bits, or are missing, in one of the two."""
-    same = [name for name in outputs.keys() & again.keys() if outputs[name].tobytes() == again[name].tobytes()]
-    return tuple(sorted((outputs.keys() | again.keys()) - set(same)))
 
 
 def settings(backend: type, device: str) -> dict[str, str]:
@@ -102,22 +101,33 @@ def settings(backend: type, device: str) -> dict[str, str]:
     NoGpu."""
     if device not in backend.conventions.devices:
         raise NoGpu(f"it runs on {', '.join(backend.conventions.devices)}")
-    if not hasattr(backend, "settings"):
-        return {}
-    try:
-        return {str(name): str(value) for name, value in backend.settings(device).items()}
-    except NoGpu:
-        raise
-    except Exception as error:
-        return {"settings": f"{type(error).__name__}: {_text(error)}"}
+    told = {}
+    if hasattr(backend, "settings"):
+        try:
+            told = {_text(name): _text(value) for name, value in backend.settings(device).items()}
+        except NoGpu:
+            raise
+        except Exception as error:
+            told = {"settings": f"{type(error).__name__}: {_text(error)}"}
+    if hasattr(backend, "compiling") and _seconds(backend) is None:
+        told["compiling"] = "it gives no number of seconds: its time is not told apart"
+    return told
 
 
 def compiling(backend: type) -> float:
     """Seconds that the backend has spent compiling so far, where it can tell."""
-    return float(backend.compiling()) if hasattr(backend, "compiling") else 0.0
+    return _seconds(backend) or 0.0 if hasattr(backend, "compiling") else 0.0
 
 
-def serve(name: str, device: str, questions, results, golden: Golden) -> None:
+def _seconds(backend):
+    try:
+        found = float(backend.compiling())
+    except Exception:  # it costs a column of the table of times, and no verdict
+        return None
+    return found if math.isfinite(found) else None
+
+
+def serve(name: str, device: str, questions, results) -> None:
     """Greet, then answer until `questions` ends."""
     own = os.getpid()
     backend, hello = greet(name, device)
@@ -125,17 +135,15 @@ def serve(name: str, device: str, questions, results, golden: Golden) -> None:
     if backend is None:
         return
     gc.freeze()  # a framework's million objects stay: walking them again cost 5 % of a run on JAX
-    for line in questions:
-        observation = answer(backend, *question(line, questions, golden), device)
-        _send(results, pack_observation(observation), own)
-
-
-def question(line: bytes, questions, golden: Golden):
-    """(case, tensors, whether to ask twice) of a question that begins with `line`."""
-    if line == PROBLEM:
-        return read_problem(questions)
-    case = golden.cases[line.decode().strip()]
-    return case, golden.inputs(case), case.id in asked_twice(golden)
+    while len(prefix := questions.read(PREFIX.size)) == PREFIX.size:
+        question = unpack_question(*unpack(prefix, questions.read(lengths(prefix, sys.maxsize))))
+        room, case = question.room, question.case.id
+        try:
+            frame = pack_observation(answer(backend, question, device), room)
+        except Exception as error:  # a name or a text that no frame can carry
+            failure = Failure("garbage", "object", f"{type(error).__name__}: {_text(error)}")
+            frame = pack_observation(Observation(case, {}, failure=failure))
+        _send(results, frame, own)
 
 
 def _send(results, frame, own):
@@ -146,21 +154,6 @@ def _send(results, frame, own):
     results.flush()
 
 
-def guard(lifeline: int) -> None:
-    """Start a child that waits for the other end of `lifeline` to be closed, then kills the process group, itself
-    included.
-
-    A coordinator that was killed cannot end its workers; one that hangs in native code would not notice by itself.
-    """
-    if os.fork() == 0:
-        os.dup2(lifeline, 0)
-        os.closerange(1, 1024)
-        watch = select.poll()
-        watch.register(0, 0)  # no event but the hang-up that is always told
-        watch.poll()
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-
-
 def sacrifice_first() -> None:
     """Where memory runs out, the kernel shall take this process and not the coordinator (Linux only)."""
     with contextlib.suppress(OSError):
@@ -169,7 +162,7 @@ def sacrifice_first() -> None:
 
 def main() -> None:
     name, device, fd = sys.argv[1:4]
-    guard(0)
+    nursed(0)
     sacrifice_first()
     questions, complaints = os.fdopen(os.dup(0), "rb"), os.dup(2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -177,10 +170,10 @@ def main() -> None:
     faulthandler.register(
         signal.SIGUSR1, complaints, all_threads=False
     )  # "where are you?", asked before a hung worker is killed
-    folder = os.environ.get("BNCONFORM_GOLDEN")
-    sys.path.insert(0, os.getcwd())  # a porter's own module lies where the command was given
+    sys.path.append(os.getcwd())  # a porter's own module lies where the command was given; it comes last, so that a
+    # file called like a module of Python or of a framework is never taken for it
     with os.fdopen(int(fd), "wb") as results:
-        serve(name, device, questions, results, Golden(Path(folder).resolve()) if folder else Golden())
+        serve(name, device, questions, results)
         os._exit(0)  # frameworks' exit handlers may hang or crash; everything is written
 
 

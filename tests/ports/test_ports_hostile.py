@@ -10,7 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from test_ports import CASE, DECLARED, command, declare, export, fill, judge
+from ports.test_ports import CASE, DECLARED, command, declare, export, fill, judge
 
 from bnconform.conformance.golden.store import Golden, encode
 from bnconform.conformance.ports.folder import npy

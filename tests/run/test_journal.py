@@ -98,10 +98,23 @@ def test_journal_of_another_run_is_refused(change, words, tmp_path):
     assert words in str(refused.value) and path.read_bytes() == before
 
 
-def test_another_version_of_an_implementation_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"version": "2.1"}, "version 2.1, before 2.0"),
+        ({"conventions": Conventions(running_ddof=0, ranks=(2, 3))}, "it declares other conventions"),
+        ({"settings": {"threads": "2"}}, "other settings: threads"),
+        ({"code": {"a.b": "12"}}, "other code: a.b"),
+    ],
+)
+def test_another_state_of_an_implementation_is_judged_again(change, words, tmp_path):
     journal = Journal.resume(PLAN, fill(tmp_path / "j"))
-    with pytest.raises(JournalError, match="numpy is now 2.1, in the journal 2.0"):
-        journal.put_hello("numpy", replace(HELLO, version="2.1"))
+    assert journal.put_hello("numpy", HELLO) is None and journal.missing("numpy") == []
+    assert journal.put_hello("numpy", replace(HELLO, **change)) == words
+    assert journal.missing("numpy") == list(PLAN.cases) and journal.missing("torch") == []
+    journal.close()
+    again, _ = Journal.read(tmp_path / "j")
+    assert again.missing("numpy") == list(PLAN.cases) and again.missing("torch") == []
 
 
 def test_what_is_no_journal_is_refused(tmp_path):

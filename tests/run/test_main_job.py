@@ -87,7 +87,7 @@ def test_backend_that_does_not_repeat_itself_is_reported(tmp_path):
     assert restless["repeatable"] == {"cases": 2, "differing": differing}
     assert numpy["repeatable"] == {"cases": 2, "differing": []}
     assert restless["settings"] == {"mood": "cpu"} and "mood: cpu" in (tmp_path / "report.html").read_text()
-    assert done.returncode == 0 and "not repeatable restless:Restless" in done.stdout
+    assert done.returncode == 0 and "note restless:Restless: not repeatable: right both times" in done.stdout
 
 
 def test_without_a_gpu_each_implementation_says_so_and_nothing_passes(tmp_path):
