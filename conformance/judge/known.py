@@ -18,11 +18,11 @@ class KnownError(Exception):
 
 @dataclass(frozen=True)
 class Known:
-    """One difference: which outputs of which cases, how they differ, and why.
+    """One row of a group: outputs of cases that match one pattern, how they differ, and why.
 
     cases: pattern on case ids. outputs: patterns on `<step>.<output>`. kind: a verdict's kind ("nan",
-    "raised:ValueError", ...).
-    versions: PEP 440 specifier. link, script: the evidence, one at least. devices: where it shows.
+    "raised:ValueError", ...). versions: PEP 440 specifier. link, script: the evidence, one at least.
+    devices: where it shows. implementations: names of those it holds for, () for any.
     """
 
     cases: str
@@ -33,6 +33,7 @@ class Known:
     link: str | None = None
     script: str | None = None
     devices: tuple[str, ...] = ("cpu", "gpu")
+    implementations: tuple[str, ...] = ()
 
     def covers(self, verdict: Verdict) -> bool:
         return fnmatchcase(verdict.case, self.cases) and any(fnmatchcase(verdict.output, o) for o in self.outputs)
@@ -47,41 +48,65 @@ class Known:
             return True
 
 
-FIELDS = {"cases", "outputs", "kind", "reason", "versions", "link", "script", "devices"}
+GROUP = {"reason", "differs", "versions", "link", "script", "devices", "implementations"}
+ROW = {"kind", "outputs", "cases", "implementations"}
 
 
 def read(path) -> list[Known]:
-    """Known differences from a JSON file. Errors: KnownError naming the entry."""
+    """Known differences from a JSON file: a list of groups, each one reason with its evidence and its rows.
+
+    A group has `reason`, `link` or `script` (a text or its lines), perhaps `versions`, `devices` and `implementations`,
+    and in `differs` its rows: `kind`, patterns of `outputs`, patterns of `cases`, perhaps `implementations` again where
+    a row holds for fewer. Errors: KnownError naming the group.
+    """
     try:
-        data = json.loads(Path(str(path)).read_text())
+        groups = json.loads(Path(str(path)).read_text())
     except (OSError, ValueError) as error:
         raise KnownError(f"cannot read known differences from {path}: {error}") from None
-    if not isinstance(data, list):
-        raise KnownError(f"{path} holds {type(data).__name__}, expected a list of entries")
-    return [_entry(path, index, fields) for index, fields in enumerate(data)]
+    if not isinstance(groups, list):
+        raise KnownError(f"{path} holds {type(groups).__name__}, expected a list of groups")
+    return [entry for index, group in enumerate(groups) for entry in _entries(f"{path} group {index}", group)]
 
 
-def _entry(path, index, fields):
-    where = f"{path} entry {index}"
-    missing = {"cases", "outputs", "kind", "reason"} - set(fields)
-    if missing or set(fields) - FIELDS:
-        raise KnownError(f"{where} lacks {sorted(missing)} or has unknown {sorted(set(fields) - FIELDS)}")
-    if not (fields.get("link") or fields.get("script")):
+def _entries(where, group):
+    _fields(where, group, {"reason", "differs"}, GROUP)
+    if not (group.get("link") or group.get("script")):
         raise KnownError(f"{where} has neither link nor script, expected evidence")
     try:
-        SpecifierSet(fields.get("versions") or "")
+        SpecifierSet(group.get("versions", ""))
     except InvalidSpecifier as error:
         raise KnownError(f"{where}: {error}") from None
-    clean = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in fields.items() if value is not None
-    }
-    return Known(**clean)
+    shared = {name: tuple(v) if isinstance(v, list) else v for name, v in group.items() if name != "differs"}
+    if isinstance(group.get("script"), list):
+        shared["script"] = "".join(f"{line}\n" for line in group["script"])
+    for number, row in enumerate(group["differs"]):
+        _fields(f"{where} row {number}", row, {"kind", "outputs", "cases"}, ROW)
+        here = shared | {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+        for pattern in row["cases"]:
+            yield Known(**here | {"cases": pattern})
+
+
+def _fields(where, fields, needed, allowed):
+    """Errors: KnownError where fields are missing, unknown, or no list that must be one."""
+    if not isinstance(fields, dict):
+        raise KnownError(f"{where} is {type(fields).__name__}, expected fields {', '.join(sorted(needed))}")
+    if needed - set(fields) or set(fields) - allowed:
+        raise KnownError(f"{where} lacks {sorted(needed - set(fields))} or has unknown {sorted(set(fields) - allowed)}")
+    for name in {"differs", "outputs", "cases", "devices", "implementations"} & set(fields):
+        if not isinstance(fields[name], list) or not fields[name]:
+            raise KnownError(f"{where}: {name} is {json.dumps(fields[name])[:40]}, expected a list")
 
 
 def builtin(implementation: str) -> list[Known]:
-    """Those that come with the built-in implementation of that name; a variant has its own."""
-    path = files("bnconform.backends") / "known" / f"{implementation}.json"
-    return read(path) if path.is_file() else []
+    """Those that come with the built-in implementation of that name: one file a framework in `backends/known`."""
+    folder = files("bnconform.backends") / "known"
+    return of(implementation, sorted((path for path in folder.iterdir() if path.name.endswith(".json")), key=str))
+
+
+def of(implementation: str, paths) -> list[Known]:
+    """What the files know of an implementation."""
+    entries = [entry for path in paths for entry in read(path)]
+    return [entry for entry in entries if not entry.implementations or implementation in entry.implementations]
 
 
 def check_ids(known: list[Known], case_outputs: dict[str, tuple[str, ...]]) -> None:

@@ -217,7 +217,7 @@ class FileDesk:
 def judge_folder(folder: Folder, options: Options, listener) -> Judged:
     """Every case of a folder through the one way."""
     supervisor, verdicts, observations = FileDesk(folder, options), [], {}
-    known = [entry for path in options.known for entry in known_differences.read(path)]
+    known = known_differences.of(supervisor.name, options.known)
     known_differences.check_ids(known, {case.id: case.outputs() for case in options.golden.cases.values()})
     listener.started(supervisor.name, len(folder.cases))
     for case in folder.cases:

@@ -295,9 +295,7 @@ def asked_twice(golden: Golden) -> frozenset[str]:
 
 
 def known_for(name, options):
-    known = known_differences.builtin(name)
-    for path in options.known:
-        known += known_differences.read(path)
+    known = known_differences.builtin(name) + known_differences.of(name, options.known)
     if options.golden != Golden():  # cases of one's own: what is known of others has no place there
         return [entry for entry in known if any(fnmatchcase(case, entry.cases) for case in options.golden.cases)]
     outputs = {case.id: case.outputs() for case in options.golden.cases.values()}

@@ -1,6 +1,7 @@
 """Known differences: reproduced they deviate, gone they are stale, pointless they are an error."""
 
 import json
+from importlib.resources import files
 
 import pytest
 
@@ -9,7 +10,11 @@ from bnconform.conformance.golden.store import Golden
 from bnconform.conformance.judge import known
 from bnconform.conformance.judge.known import Known, KnownError
 from bnconform.conformance.records import Verdict
+from bnconform.conformance.rows import rows
 
+FILES = sorted(path for path in (files("bnconform.backends") / "known").iterdir())
+ROW = {"kind": "nan", "outputs": ["*"], "cases": ["a"]}
+GROUP = {"reason": "r", "link": "l", "differs": [ROW]}
 ENTRY = Known("degenerate/m1-*", ("*",), "nan", "m = 1 gives NaN", ">=2,<3", link="https://example.org/1")
 
 
@@ -52,9 +57,27 @@ def test_entry_that_matches_nothing_is_an_error():
         known.check_ids([Known("nothing/like-this", ("*",), "nan", "?", link="l")], outputs())
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in BUILTIN])
-def test_builtin_differences_are_well_formed_and_match_cases(name):
-    known.check_ids(known.builtin(name), outputs())
+def test_builtin_differences_are_well_formed_and_match_cases():
+    for path in FILES:
+        known.check_ids(known.read(path), outputs())
+
+
+def test_builtin_differences_are_those_of_implementations_that_exist():
+    entries = [entry for path in FILES for entry in known.read(path)]
+    assert {name for entry in entries for name in entry.implementations} <= {entry.name for entry in BUILTIN}
+    assert all(entry.implementations for entry in entries)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_builtin_files_have_one_row_a_line(path):
+    assert path.read_text() == rows(json.loads(path.read_text()), 3)
+
+
+def test_row_holds_for_the_implementations_it_names(tmp_path):
+    path = tmp_path / "known.json"
+    one = [GROUP | {"implementations": ["a", "b"], "differs": [ROW, ROW | {"implementations": ["b"]}]}, GROUP]
+    path.write_text(json.dumps(one))
+    assert [len(known.of(name, [path])) for name in "abc"] == [2, 3, 1]
 
 
 @pytest.mark.parametrize(
@@ -62,18 +85,17 @@ def test_builtin_differences_are_well_formed_and_match_cases(name):
     [
         ("{", "cannot read known differences"),
         ("{}", "expected a list"),
-        (json.dumps([{"cases": "a"}]), "lacks"),
-        (json.dumps([{"cases": "a", "outputs": ["*"], "kind": "nan", "reason": "r"}]), "neither link nor script"),
-        (
-            json.dumps(
-                [{"cases": "a", "outputs": ["*"], "kind": "nan", "reason": "r", "link": "l", "versions": "two"}]
-            ),
-            "Invalid specifier",
-        ),
+        ([1], "group 0 is int, expected fields differs, reason"),
+        ([{"cases": "a"}], "lacks"),
+        ([GROUP | {"differs": []}], r"group 0: differs is \[\], expected a list"),
+        ([GROUP | {"differs": [ROW | {"cases": "a"}]}], 'group 0 row 0: cases is "a", expected a list'),
+        ([GROUP, GROUP | {"differs": [ROW | {"case": "a"}]}], r"group 1 row 0 lacks .* unknown \['case'\]"),
+        ([{"reason": "r", "differs": [ROW]}], "neither link nor script"),
+        ([GROUP | {"versions": "two"}], "Invalid specifier"),
     ],
 )
 def test_unusable_file_is_a_clear_error(tmp_path, content, message):
     path = tmp_path / "known.json"
-    path.write_text(content)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(KnownError, match=message):
         known.read(path)

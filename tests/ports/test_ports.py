@@ -283,11 +283,9 @@ def test_reports_are_those_of_a_run(filled):
         json.dumps(
             [
                 {
-                    "cases": CASE,
-                    "outputs": ["0.y"],
-                    "kind": "value",
                     "reason": "on purpose",
                     "link": "https://example.org",
+                    "differs": [{"kind": "value", "outputs": ["0.y"], "cases": [CASE]}],
                 }
             ]
         )
