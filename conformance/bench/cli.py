@@ -1,6 +1,5 @@
 """`bnconform bench`."""
 
-import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from ..rows import rows
 from .machine import CopyBandwidth, DeviceBandwidth, describe
 from .measure import complete, installed, measure, start
 from .problems import SETS, problems
@@ -81,7 +81,7 @@ def bench(implementations, shapes, repeats, quick, device, threads, json_path, p
     report |= {"left_out": {name: str(error) for name, error in refused.items()}, "results": results, "suite": {}}
     _show(console, report)
     if json_path:
-        json_path.write_text(json.dumps(report, indent=1) + "\n")
+        json_path.write_text(rows(report, 2))
     if plot_path:
         plot(report, plot_path)
     if page:

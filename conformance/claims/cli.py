@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ..rows import rows
 from ..run.interrupts import Interrupted, interruptible
 from . import registry
 from .record import CONDITIONS, FAILS, HOLDS, Result, interval
@@ -230,8 +230,7 @@ def _write_all(console: Console, results: Sequence[Result], facts: dict[str, Any
     from .page import render
 
     record = {"schema": "bnconform.claims/1", **facts, "claims": [r.as_dict() for r in results]}
-    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    (out / "claims.json").write_text(text, encoding="utf-8")
+    (out / "claims.json").write_text(rows(record, 4), encoding="utf-8")
     (out / "claims.html").write_text(render(results, facts), encoding="utf-8")
     console.print(f"page: {out / 'claims.html'}\nnumbers: {out / 'claims.json'}", soft_wrap=True)
 
