@@ -2,16 +2,23 @@
 
 import json
 import sys
-from pathlib import Path
 
 import click
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from bnconform.backends import registry
-
 from ..judge.known import builtin
-from .engine import identify as run
+from ..report.console import console
+from ..report.files import write
+from ..run.command import WRONG_USE, check_name, refuse, writable
+from ..run.conclude import Parts, tell
+from ..run.interrupts import Interrupted, interruptible
+from ..run.schedule import Options
+from ..run.supervisor import Supervisor
+from ..text import line
+from ..text import name as shown
+from .engine import identify_box
+from .probe import Box
 
 SIGNS = {True: "[green]yes[/]", False: "[red]NO[/]", None: "-"}
 
@@ -21,38 +28,68 @@ SIGNS = {True: "[green]yes[/]", False: "[red]NO[/]", None: "-"}
 @click.option(
     "--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True, help="where its layers live"
 )
-@click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path), help="write the rows to this file")
-def identify(implementation, device, path):
+@click.option("--json", "path", help="write the rows to this file")
+@click.option(
+    "--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds an answer may take."
+)
+@click.option("--memory", type=click.FloatRange(0.1), default=8.0, show_default=True, help="GiB it may occupy.")
+def identify(implementation, device, path, timeout, memory):
     """Infer what IMPLEMENTATION does from probes alone, and compare it with what it declares.
 
-    Exit status: 0 if all findings agree, 1 if one does not, 2 for wrong use.
+    Exit status: 0 if all findings agree, 1 if one does not or the implementation cannot be asked, 2 for wrong use.
     """
-    sys.path.insert(0, "")  # a porter's own module lies where the command was given
+    out = console()
     try:
-        entry = registry.entry(implementation)
-        backend = entry.load()
-    except (registry.UnknownImplementation, registry.NotInstalled) as error:
-        raise click.UsageError(str(error)) from None
-    findings = run(backend, device, builtin(entry.name))
-    Console(emoji=False).print(_table(entry.name, findings))
+        name, path = check_name(implementation).name, writable(path)
+        findings, hello = _ask(name, Options(device=device, timeout=timeout, memory=memory))
+    except WRONG_USE as error:
+        refuse(error)
+    if hello.problem:
+        tell(f"{shown(name)}: {line(hello.text)}")
+        sys.exit(1)
+    parts = Parts()
     if path:
-        data = {
-            "schema": "bnconform-identify",
-            "implementation": entry.name,
-            "device": device,
-            "findings": [f.to_json() for f in findings],
-        }
-        path.write_text(json.dumps(data, indent=1) + "\n")
+        with parts.part(str(path)):
+            write(path, _as_json(name, device, findings))
+    with parts.part("the table"):
+        out.print(_table(name, findings))
     wrong = [f.property for f in findings if f.agrees is False]
     if wrong:
-        click.echo(f"disagrees with what was declared: {', '.join(wrong)}", err=True)
-    sys.exit(1 if wrong else 0)
+        tell(f"disagrees with what was declared: {', '.join(wrong)}")
+    if all(f.agrees is None for f in findings):
+        tell("nothing could be compared with what was declared")
+        sys.exit(1)
+    sys.exit(parts.status or int(bool(wrong)))
+
+
+def _ask(name, options):
+    """(findings, what the implementation says of itself); no findings where it cannot be loaded. It is asked in a
+    process of its own, as in a run."""
+    supervisor = Supervisor(name, options)
+    try:
+        with interruptible():
+            hello = supervisor.open()
+            if hello.problem:
+                return [], hello
+            box = Box(lambda case, tensors, **words: supervisor.observe(case, tensors, probe=True, **words))
+            return identify_box(box, hello.conventions, builtin(name)), hello
+    except Interrupted as interrupt:
+        tell(f"interrupted by {interrupt.name}")
+        sys.exit(interrupt.status)
+    finally:
+        supervisor.close()
+
+
+def _as_json(name, device, findings):
+    data = {"schema": "bnconform-identify", "implementation": shown(name), "device": device}
+    return json.dumps(data | {"findings": [finding.to_json() for finding in findings]}, indent=1) + "\n"
 
 
 def _table(name, findings):
-    table = Table(title=f"What {name} does", title_justify="left")
+    table = Table(title=f"What {escape(shown(name))} does", title_justify="left")
     for column in ("property", "finding", "evidence", "declared", "agrees"):
         table.add_column(column, overflow="fold")
     for f in findings:
-        table.add_row(f.property, f.finding, f.evidence, f.declared, SIGNS[f.agrees])
+        cells = (escape(line(text)) for text in (f.property, f.finding, f.evidence, f.declared))
+        table.add_row(*cells, SIGNS[f.agrees])
     return table

@@ -1,10 +1,11 @@
 """What eps and decay a layer has that is built without being told, from what it does."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from bnconform.backends.contract import Config
-
 from .finding import Finding, skipped
+from .probe import probe, step
 
 # Channel 0 spreads so little that eps is all there is under the root, channel 1 lies at 1 and shows what becomes of -1.
 ROWS, SPREAD = 8, 1e-6
@@ -28,7 +29,7 @@ def _observed(box, name):
     try:
         y, mean = _step(box)
     except Exception as error:  # whatever a layer raises that has no defaults
-        return None, f"{type(error).__name__}: {error}"[:120]
+        return None, f"{error}"[:120]
     slope, decay = float(np.ptp(y)) / (2 * SPREAD), float(1 - mean) / 2
     found, evidence = {
         "eps": (
@@ -41,11 +42,23 @@ def _observed(box, name):
 
 
 def _step(box):
-    """(y of channel 0, running_mean of channel 1) of one training step of a layer that was not told its numbers."""
+    """(y of channel 0, running_mean of channel 1) of one training step of a layer that was not told its numbers.
+
+    Errors: ValueError, where it gives none.
+    """
     sign = np.where(np.arange(ROWS) % 2, 1.0, -1.0)
     x = np.stack([SPREAD * sign, 1 + 0.5 * sign], axis=1).astype(np.float32)
-    one = np.ones(2, np.float32)
-    config = Config(x.shape, (1,), float("nan"), float("nan"), device=box.device, defaults=True)
-    layer = box.backend(config, one, 0 * one, -one, one.copy())
-    y = np.asarray(layer.train(x, None)["y"], np.float64)
-    return y[:, 0], np.asarray(layer.state()["running_mean"], np.float64)[1]
+    asked = probe(
+        "defaults",
+        shape=x.shape,
+        gamma=(1.0,),
+        beta=(0.0,),
+        running=((-1.0,), (1.0,)),
+        steps=[step(dy=None)],
+        only=("y", "running_mean"),
+    )
+    found = box.ask(replace(asked, tensors=asked.tensors | {"0.x": x}), defaults=True)
+    if found.failure:
+        raise ValueError(f"{found.failure.what}: {found.failure.text}")
+    y, mean = (np.asarray(found.outputs[name], np.float64) for name in ("0.y", "0.running_mean"))
+    return y[:, 0], mean[1]

@@ -14,17 +14,23 @@ CLOSE = 2e-4
 class Box:
     """A backend that is asked, never read: its conventions stay closed here.
 
-    answer(draft) -> Observation, kept by case id. device: "cpu" or "gpu".
+    observe(case, tensors, **words) -> Observation: how it is asked; words: `defaults`, of a layer that is built without
+    being told eps and decay. What it gave is kept by case id.
     """
 
-    def __init__(self, backend: type, device: str = "cpu"):
-        self.backend, self.device, self.answers = backend, device, {}
+    def __init__(self, observe):
+        self.observe, self.answers = observe, {}
 
-    def ask(self, asked):
+    @classmethod
+    def of(cls, backend: type, device: str = "cpu") -> "Box":
+        """A backend of this process, which is trusted."""
+        return cls(lambda case, tensors, **words: observe(case, backend, tensors, device, **words))
+
+    def ask(self, asked, **words):
         """The observation of a draft."""
         if asked.case.id not in self.answers:
             inputs = {name: value.copy() for name, value in asked.tensors.items()}
-            self.answers[asked.case.id] = observe(asked.case, self.backend, inputs, self.device)
+            self.answers[asked.case.id] = self.observe(asked.case, inputs, **words)
         return self.answers[asked.case.id]
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import bnconform
 
-from ..records import STATUSES, Case
+from ..records import FAILED, STATUSES, Case
 from ..run.process import ABSENT
 from ..run.schedule import Judged, machine
 from ..text import name
@@ -88,7 +88,9 @@ def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
 
 def notes(judged: Judged) -> list[str]:
     """What is no failure and should be known, in the words that every face uses."""
-    differing = {case: outputs for case, outputs in judged.twice.items() if outputs}
+    failed = {(verdict.case, verdict.output) for verdict in judged.verdicts if verdict.status in FAILED}
+    within = {case: [o for o in outputs if (case, o) not in failed] for case, outputs in judged.twice.items()}
+    differing = {case: outputs for case, outputs in within.items() if outputs}
     if not differing:
         return []
     where = ", ".join(f"{case} {' '.join(outputs)}" for case, outputs in list(differing.items())[:3])

@@ -1,5 +1,6 @@
 """Case + adapter -> Observation: the only place where a backend is called."""
 
+import math
 import time
 import traceback
 
@@ -12,33 +13,34 @@ from ..operations import GIVEN, Unsupported, batches, of_step
 from ..records import Case, Failure, Observation
 
 
-def config_of(case: Case, device: str) -> Config:
-    """What the layer of a case is built for."""
+def config_of(case: Case, device: str, defaults: bool = False) -> Config:
+    """What the layer of a case is built for. defaults: it is not told eps and decay."""
+    told = {"eps": math.nan, "decay": math.nan} if defaults else {"eps": case.eps, "decay": case.decay}
     return Config(
         shape=case.shape,
         channel_axes=case.channel_axes,
-        eps=case.eps,
-        decay=case.decay,
         x_dtype=case.x_dtype,
         param_dtype=case.param_dtype,
         state_dtype=case.state_dtype,
         device=device,
+        defaults=defaults,
+        **told,
     )
 
 
 def observe(
-    case: Case, backend: type, inputs: dict[str, np.ndarray], device: str = "cpu", config: Config | None = None
+    case: Case, backend: type, inputs: dict[str, np.ndarray], device: str = "cpu", defaults: bool = False
 ) -> Observation:
     """Run all steps of `case` on a fresh layer of `backend`.
 
-    inputs: tensors by name, as `Golden.inputs` gives them. config: of the layer, where it is not that of the case. What the backend raises becomes the observation's
-    failure; outputs of the steps before it are kept.
+    inputs: tensors by name, as `Golden.inputs` gives them. defaults: as of `config_of`. What the backend raises becomes
+    the observation's failure; outputs of the steps before it are kept.
     """
     session = _Session(case, inputs)
     started = time.perf_counter()
     failure = None
     try:
-        session.play(backend, config or config_of(case, device))
+        session.play(backend, config_of(case, device, defaults))
     except Unsupported as reason:
         failure = Failure("unsupported", "", str(reason), session.step)
     except Exception as error:  # whatever a backend raises is a result

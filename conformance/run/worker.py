@@ -30,7 +30,7 @@ from ..records import Failure, Observation
 from ..text import clean
 from .code import code_of
 from .nurse import nursed
-from .observe import config_of, observe
+from .observe import observe
 from .wire import PREFIX, Question, lengths, pack, pack_observation, unpack, unpack_question
 
 
@@ -84,12 +84,9 @@ def answer(backend: type, question: Question, device: str) -> Observation:
     reason = None if question.probe else refusal(backend.conventions, case, device)
     if reason:
         return Observation(case.id, {}, failure=Failure("unsupported", "", reason))
-    config = config_of(case, device)
-    if question.defaults:
-        config = replace(config, eps=math.nan, decay=math.nan, defaults=True)
     try:
         compiled = compiling(backend)
-        observation = observe(case, backend, question.inputs, device, config)
+        observation = observe(case, backend, question.inputs, device, question.defaults)
         spent = compiling(backend) - compiled
         return replace(observation, compiling=min(max(spent, 0.0), observation.seconds))
     except BaseException as error:  # SystemExit and KeyboardInterrupt raised by a backend are its results too

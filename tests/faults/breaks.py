@@ -20,7 +20,7 @@ from bnconform.conformance.report.data import fingerprint
 from bnconform.conformance.run.journal import Journal
 
 BACKEND = """
-import os, pathlib, time
+import os, pathlib, time, psutil
 from bnconform.backends.numpy_ import NumpyReference
 
 class Striker(NumpyReference):
@@ -28,7 +28,7 @@ class Striker(NumpyReference):
         number, struck = int(os.environ.get("STRIKE", 0)), pathlib.Path("struck")
         if number and self.config.x_dtype == "float16" and not struck.exists():
             struck.touch()
-            os.kill(os.getppid(), number)
+            os.kill(psutil.Process(os.getppid()).ppid(), number)  # its parent is its nurse
             time.sleep(60)
         return super().train(x, dy)
 """

@@ -77,7 +77,7 @@ class Untold(Told):
     ],
 )
 def test_identify_probes_defaults(backend, property, finding, agrees):
-    (row,) = [row for row in defaults(Box(backend), backend.conventions) if row.property == property]
+    (row,) = [row for row in defaults(Box.of(backend), backend.conventions) if row.property == property]
     assert (row.finding, row.agrees) == (finding, agrees), row
 
 
