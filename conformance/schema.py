@@ -4,6 +4,7 @@ A worker's frames, a port's declaration, known differences, the manifest and the
 cleaned on its way (`text.clean`), numbers are finite, and what is not declared is refused.
 """
 
+import json
 import math
 import reprlib
 import types
@@ -21,6 +22,28 @@ DEEPEST = 8  # of plain data without a type of its own
 
 class SchemaError(ValueError):
     """Data is not of the form that is expected; the text says where, what was got and what was expected."""
+
+
+def parse(blob: bytes, where: str):
+    """JSON that others wrote. Errors: SchemaError for what is none: a key given twice, NaN and infinity included."""
+    try:
+        return json.loads(blob.decode(), object_pairs_hook=once, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise SchemaError(f"{where} is not usable JSON: {line(error, 300)}") from None
+
+
+def once(pairs: list) -> dict:
+    """For `json.loads`: an object in which no key is given twice. Errors: ValueError."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = sorted(name for name, _ in pairs)
+        twice = next(name for name, following in zip(names, names[1:]) if name == following)
+        raise ValueError(f"{twice[:80]!r} is given twice")
+    return found
+
+
+def _refuse(word):
+    raise ValueError(f"{word} is no number")
 
 
 def read(kind, data, where: str):

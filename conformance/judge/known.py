@@ -10,6 +10,12 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from ..records import Verdict
+from ..schema import SchemaError, parse
+from ..schema import read as schema_read
+
+MOST = 1 << 24  # bytes of a file
+# parts of the suite's outputs; the largest of a built-in implementation are 5 % for one reason and 10 % in all
+MOST_OF_ONE, MOST_OF_ALL = 0.10, 0.25
 
 
 class KnownError(Exception):
@@ -48,8 +54,27 @@ class Known:
             return True
 
 
-GROUP = {"reason", "differs", "versions", "link", "script", "devices", "implementations"}
-ROW = {"kind", "outputs", "cases", "implementations"}
+@dataclass(frozen=True)
+class _Row:
+    """A row of a group as the file has it."""
+
+    kind: str
+    outputs: tuple[str, ...]
+    cases: tuple[str, ...]
+    implementations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Group:
+    """One reason with its evidence and its rows, as the file has it."""
+
+    reason: str
+    differs: tuple[_Row, ...]
+    versions: str = ""
+    link: str | None = None
+    script: str | None = None
+    devices: tuple[str, ...] = ("cpu", "gpu")
+    implementations: tuple[str, ...] = ()
 
 
 def read(path) -> list[Known]:
@@ -60,41 +85,46 @@ def read(path) -> list[Known]:
     a row holds for fewer. Errors: KnownError naming the group.
     """
     try:
-        groups = json.loads(Path(str(path)).read_text())
-    except (OSError, ValueError) as error:
+        file = Path(str(path))
+        if file.exists() and not (file.is_file() and file.stat().st_size <= MOST):
+            raise KnownError(f"cannot read known differences from {path}: expected a file of at most {MOST:,} bytes")
+        groups = parse(file.read_bytes(), str(path))
+        if not isinstance(groups, list):
+            raise KnownError(f"{path} holds {type(groups).__name__}, expected a list of groups")
+        return [entry for index, group in enumerate(groups) for entry in _entries(f"{path} group {index}", group)]
+    except OSError as error:
+        raise KnownError(f"cannot read known differences from {path}: {error.strerror}") from None
+    except SchemaError as error:
         raise KnownError(f"cannot read known differences from {path}: {error}") from None
-    if not isinstance(groups, list):
-        raise KnownError(f"{path} holds {type(groups).__name__}, expected a list of groups")
-    return [entry for index, group in enumerate(groups) for entry in _entries(f"{path} group {index}", group)]
 
 
-def _entries(where, group):
-    _fields(where, group, {"reason", "differs"}, GROUP)
-    if not (group.get("link") or group.get("script")):
+def _entries(where, data):
+    if isinstance(data, dict) and isinstance(script := data.get("script"), list):
+        data = data | {"script": "".join(f"{line}\n" for line in script)}
+    group = schema_read(_Group, data, where)
+    if not (group.link or group.script):
         raise KnownError(f"{where} has neither link nor script, expected evidence")
     try:
-        SpecifierSet(group.get("versions", ""))
+        SpecifierSet(group.versions)
     except InvalidSpecifier as error:
         raise KnownError(f"{where}: {error}") from None
-    shared = {name: tuple(v) if isinstance(v, list) else v for name, v in group.items() if name != "differs"}
-    if isinstance(group.get("script"), list):
-        shared["script"] = "".join(f"{line}\n" for line in group["script"])
-    for number, row in enumerate(group["differs"]):
-        _fields(f"{where} row {number}", row, {"kind", "outputs", "cases"}, ROW)
-        here = shared | {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
-        for pattern in row["cases"]:
-            yield Known(**here | {"cases": pattern})
+    _some(where, group, "reason", "differs", "devices")
+    if unknown := set(group.devices) - {"cpu", "gpu"}:
+        raise KnownError(f"{where}: devices has {min(unknown)[:40]!r}, expected cpu or gpu")
+    shared = {name: getattr(group, name) for name in ("reason", "versions", "link", "script", "devices")}
+    for number, row in enumerate(group.differs):
+        _some(f"{where} row {number}", row, "kind", "outputs", "cases")
+        names = row.implementations or group.implementations
+        for pattern in row.cases:
+            yield Known(pattern, row.outputs, row.kind, implementations=names, **shared)
 
 
-def _fields(where, fields, needed, allowed):
-    """Errors: KnownError where fields are missing, unknown, or no list that must be one."""
-    if not isinstance(fields, dict):
-        raise KnownError(f"{where} is {type(fields).__name__}, expected fields {', '.join(sorted(needed))}")
-    if needed - set(fields) or set(fields) - allowed:
-        raise KnownError(f"{where} lacks {sorted(needed - set(fields))} or has unknown {sorted(set(fields) - allowed)}")
-    for name in {"differs", "outputs", "cases", "devices", "implementations"} & set(fields):
-        if not isinstance(fields[name], list) or not fields[name]:
-            raise KnownError(f"{where}: {name} is {json.dumps(fields[name])[:40]}, expected a list")
+def _some(where, record, *names):
+    """Errors: KnownError where one of the fields is empty: a kind "" would describe a pass."""
+    for name in names:
+        value = getattr(record, name)
+        if not value or "" in (value if isinstance(value, tuple) else ()) or value == " " * len(value):
+            raise KnownError(f"{where}: {name} is {json.dumps(value, default=str)}, expected something")
 
 
 def builtin(implementation: str) -> list[Known]:
@@ -116,6 +146,27 @@ def check_ids(known: list[Known], case_outputs: dict[str, tuple[str, ...]]) -> N
         if not any(fnmatchcase(o, pattern) for o in matching for pattern in entry.outputs):
             raise KnownError(
                 f"a known difference matches no case: {entry.cases} {' '.join(entry.outputs)} ({entry.reason})"
+            )
+    _check_extent(known, case_outputs)
+
+
+def _check_extent(known, case_outputs):
+    """One reason's evidence is of one behaviour: it cannot stand for a large part of the suite. Errors: KnownError."""
+    everything = [(case, output) for case, outputs in case_outputs.items() for output in outputs]
+    covered = {}
+    for entry in known:
+        cases = {case for case in case_outputs if fnmatchcase(case, entry.cases)}
+        found = covered.setdefault(entry.reason, set())
+        for case in cases:
+            outputs = case_outputs[case]
+            found |= {(case, o) for o in outputs if any(fnmatchcase(o, pattern) for pattern in entry.outputs)}
+    parts = [(MOST_OF_ONE, f"({reason})", found) for reason, found in covered.items()]
+    parts.append((MOST_OF_ALL, "by all of them together", set().union(*covered.values())))
+    for most, what, found in parts:
+        if len(found) > most * len(everything):
+            raise KnownError(
+                f"known differences excuse {len(found)} of {len(everything)} outputs {what}, "
+                f"expected at most {most:.0%}: name the cases for which there is evidence"
             )
 
 

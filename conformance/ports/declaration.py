@@ -9,7 +9,7 @@ from bnconform.backends.contract import FLOATS, WIDENED, Conventions
 from ..judge.compare import BASIC
 from ..run.process import Hello
 from ..run.schedule import UsageError
-from .reading import once
+from ..schema import SchemaError, parse
 
 MOST = 1 << 20  # bytes of port.json and export.json
 
@@ -39,11 +39,11 @@ def template() -> dict:
 
 
 def parse_json(what: str, blob: bytes) -> dict:
-    """A JSON object. Errors: UsageError for anything else, a key given twice included."""
+    """A JSON object. Errors: UsageError for anything else."""
     try:
-        data = json.loads(blob.decode(), object_pairs_hook=once)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{what} is not usable JSON: {error}") from None
+        data = parse(blob, what)
+    except SchemaError as error:
+        raise UsageError(str(error)) from None
     if not isinstance(data, dict):
         raise UsageError(f"{what} holds a {type(data).__name__}, expected an object")
     return data

@@ -12,6 +12,7 @@ import numpy as np
 from bnconform.dtypes import dtype
 
 from ..golden.store import GoldenError, decode
+from ..schema import once
 
 HEADER = 1 << 20  # bytes a header may have; those of exported files stay far below
 NPY_HEADER = 10_000  # as numpy's own limit
@@ -19,16 +20,6 @@ NPY_HEADER = 10_000  # as numpy's own limit
 
 class Refused(Exception):
     """A file is not read; one clear line, beginning with its name."""
-
-
-def once(pairs: list) -> dict:
-    """For `json.loads`: an object in which no key is given twice. Errors: ValueError."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = sorted(name for name, _ in pairs)
-        twice = next(name for name, following in zip(names, names[1:]) if name == following)
-        raise ValueError(f"{twice[:80]!r} is given twice")
-    return found
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def summarize(judged: Judged) -> dict:
 
 
 def verdict_of(judged: Judged, counts: Counter) -> str:
-    """One word for the table: "conforms", "conforms, with known differences", "FAILS", "not installed", "no such
+    """One word for the table: "conforms", "conforms, with known differences (…)", "FAILS", "not installed", "no such
     device"."""
     if judged.hello.problem in ABSENT:
         return ABSENT[judged.hello.problem]
@@ -42,7 +42,10 @@ def verdict_of(judged: Judged, counts: Counter) -> str:
         return "FAILS"
     if not counts["pass"]:
         return "nothing passed"
-    return "conforms, with known differences" if counts["deviates"] else "conforms"
+    if not counts["deviates"]:
+        return "conforms"
+    asked = counts.total() - counts["unsupported"]
+    return f"conforms, with known differences ({counts['deviates']} of {asked} outputs excused)"
 
 
 def exit_status(results: list[Judged], named: bool) -> int:

@@ -1,6 +1,7 @@
 """Known differences: reproduced they deviate, gone they are stale, pointless they are an error."""
 
 import json
+import os
 from importlib.resources import files
 
 import pytest
@@ -85,13 +86,31 @@ def test_row_holds_for_the_implementations_it_names(tmp_path):
     [
         ("{", "cannot read known differences"),
         ("{}", "expected a list"),
-        ([1], "group 0 is int, expected fields differs, reason"),
-        ([{"cases": "a"}], "lacks"),
-        ([GROUP | {"differs": []}], r"group 0: differs is \[\], expected a list"),
-        ([GROUP | {"differs": [ROW | {"cases": "a"}]}], 'group 0 row 0: cases is "a", expected a list'),
-        ([GROUP, GROUP | {"differs": [ROW | {"case": "a"}]}], r"group 1 row 0 lacks .* unknown \['case'\]"),
+        ("[" * 100_000, "not usable JSON"),
+        ('[{"reason": "r", "reason": "r"}]', "'reason' is given twice"),
+        ([1], "group 0 is 1, expected an object"),
+        ([None], "group 0 is None, expected an object"),
+        ([{"cases": "a"}], "group 0 has 'cases', expected reason, differs"),
+        ([{"reason": "r"}], "group 0 lacks differs"),
+        ([GROUP | {"differs": []}], r"group 0: differs is \[\], expected something"),
+        ([GROUP | {"differs": "nan"}], r"group 0.differs is 'nan', expected a list"),
+        ([GROUP | {"differs": [3]}], r"group 0.differs\[0\] is 3, expected an object"),
+        ([GROUP | {"differs": [ROW | {"cases": "a"}]}], r"group 0.differs\[0\].cases is 'a', expected a list"),
+        ([GROUP | {"differs": [ROW | {"cases": [1]}]}], r"cases\[0\] is 1, expected text"),
+        ([GROUP | {"differs": [ROW | {"cases": [""]}]}], "cases is .*, expected something"),
+        ([GROUP | {"differs": [ROW | {"outputs": None}]}], "outputs is None, expected a list"),
+        ([GROUP | {"differs": [ROW | {"outputs": {"0.y": 1}}]}], "outputs is .*, expected a list"),
+        ([GROUP | {"differs": [ROW | {"kind": ""}]}], 'group 0 row 0: kind is "", expected something'),
+        ([GROUP | {"differs": [ROW | {"kind": ["nan"]}]}], "kind is .*, expected text"),
+        ([GROUP, GROUP | {"differs": [ROW | {"case": "a"}]}], r"group 1.differs\[0\] has 'case', expected kind"),
         ([{"reason": "r", "differs": [ROW]}], "neither link nor script"),
+        ([GROUP | {"reason": 5}], "reason is 5, expected text"),
+        ([GROUP | {"link": ["l"]}], "link is .*, expected text"),
         ([GROUP | {"versions": "two"}], "Invalid specifier"),
+        ([GROUP | {"versions": None}], "versions is None, expected text"),
+        ([GROUP | {"devices": ["tpu"]}], "devices has 'tpu', expected cpu or gpu"),
+        ([GROUP | {"devices": {"cpu": True}}], "devices is .*, expected a list"),
+        ([GROUP | {"implementations": "torch"}], "implementations is 'torch', expected a list"),
     ],
 )
 def test_unusable_file_is_a_clear_error(tmp_path, content, message):
@@ -99,3 +118,24 @@ def test_unusable_file_is_a_clear_error(tmp_path, content, message):
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(KnownError, match=message):
         known.read(path)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda path: os.mkfifo(path), lambda path: path.mkdir(), lambda path: path.symlink_to("/dev/zero")]
+)
+def test_what_is_no_file_is_a_clear_error(tmp_path, make):
+    make(tmp_path / "known.json")
+    with pytest.raises(KnownError, match="expected a file of at most"):
+        known.read(tmp_path / "known.json")
+
+
+@pytest.mark.parametrize("cases, outputs_", [("*", ("*",)), ("*", ("*.y", "*.dx")), ("[a-m]*", ("*",))])
+def test_entry_that_covers_more_than_one_behaviour_is_an_error(cases, outputs_):
+    with pytest.raises(KnownError, match="known differences excuse .* expected at most 10%"):
+        known.check_ids([Known(cases, outputs_, "value", "all wrong", link="l")], outputs())
+
+
+def test_entries_that_together_cover_much_of_the_suite_are_an_error():
+    entries = [Known(f"{case}*", ("*",), "value", f"reason {case}", link="l") for case in list(outputs())[::2]]
+    with pytest.raises(KnownError, match="by all of them together, expected at most 25%"):
+        known.check_ids(entries, outputs())
