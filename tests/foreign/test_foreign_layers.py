@@ -39,15 +39,20 @@ QUANTITIES = [
     "decay",
     "count",
 ]
+MISSING = []
 KEYS = {"where", "when", "condition", "what", "accept", "reject", "reference"}
 # what rounding may make of an output of each type, as a part of its largest value; more than twice as much is a deviation
 ROUNDING = {"float64": 1e-9, "float32": 2e-5, "float16": 2e-3, "bfloat16": 2e-2}
 
 
-def layers(*needs):
+def layers():
     """The classes with a label, by "module:Name"."""
     for module in MODULES:
-        loaded = importlib.import_module(f"foreign.{module}")
+        try:
+            loaded = importlib.import_module(f"foreign.{module}")
+        except ModuleNotFoundError as error:
+            MISSING.append(f"foreign.{module} needs {error.name}")
+            continue
         for name, value in vars(loaded).items():
             if isinstance(value, type) and "LABEL" in vars(value) and value.__module__ == loaded.__name__:
                 yield f"{module}:{name}", value
@@ -91,7 +96,9 @@ def fits(backend, problem):
     masked = any(step.mask is not None for step in problem.steps)
     empty = any(0 in (step.shape or ()) for step in problem.steps)
     return (
-        allowed[says.channel_axes]
+        problem.name in getattr(backend, "PROBLEMS", (problem.name,))
+        and problem.name not in getattr(backend, "EXCEPT", ())
+        and allowed[says.channel_axes]
         and problem.dtype in says.dtypes
         and rank in says.ranks
         and not (problem.decay is None and "decay:cumulative" in says.cannot)
@@ -105,8 +112,6 @@ def fits(backend, problem):
 @pytest.fixture
 def layer(request):
     backend = request.param
-    for module in getattr(backend, "NEEDS", ()):
-        pytest.importorskip(module)
     if getattr(backend, "NEEDS_COMPILER", False) and not (shutil.which("cc") or shutil.which("gcc")):
         pytest.skip("no C compiler on this machine")
     return backend
@@ -153,6 +158,8 @@ def test_foreign_right_layer_agrees_everywhere(layer):
 
 
 def test_foreign_set_is_large_enough():
+    if MISSING:
+        pytest.skip("; ".join(MISSING))
     assert len(WRONG) >= 40 and len(RIGHT) >= 5
 
 
