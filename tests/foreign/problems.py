@@ -143,7 +143,7 @@ PROBLEMS = (
     Problem("dense", (6, 3)),
     Problem("dense odd", (7, 5), eps=0.25, decay=0.3),
     Problem("narrow", (9, 2), scale=0.02, eps=1e-5),
-    Problem("tiny variance", (8, 2), scale=3e-4, eps=1e-8, offset=0.01),
+    Problem("tiny variance", (8, 2), scale=3e-4, eps=1e-8, offset=0.001),
     Problem("ncl", (4, 3, 5), steps=(TRAIN, Step("frozen"), TRAIN, EVAL)),
     Problem("nlc", (4, 5, 3), axes=(2,), steps=(TRAIN, EVAL)),
     Problem("images", (4, 3, 3, 5), steps=(TRAIN, EVAL, TRAIN, EVAL)),
