@@ -153,7 +153,7 @@ def test_foreign_layer_deviates_where_its_label_says_and_nowhere_else(layer):
             assert due or worst <= 1, (problem.name, at, worst)
         else:
             hidden += [problem.name] if due else []
-    assert shown and (condition is None or len(shown) >= len(hidden)), (shown, hidden)
+    assert shown and (condition is None or 2 * len(shown) >= len(hidden)), (shown, hidden)
 
 
 @pytest.mark.parametrize("layer", RIGHT.values(), ids=RIGHT, indirect=True)
@@ -167,7 +167,7 @@ def test_foreign_right_layer_agrees_everywhere(layer):
 def test_foreign_set_is_large_enough():
     if MISSING:
         pytest.skip("; ".join(MISSING))
-    assert len(WRONG) >= 40 and len(RIGHT) >= 5
+    assert len(WRONG) >= 100 and len(RIGHT) >= 5
 
 
 @pytest.mark.parametrize("name", ["layers_right:PaperBackward", "layers_reports_normalize:RootPlusEps"])
