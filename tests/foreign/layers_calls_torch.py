@@ -1,6 +1,6 @@
 """Wrong calls of PyTorch: each is the repository's adapter with another line where the framework is called.
 
-What the framework itself does differently is in `backends/known/torch-functional.json` and `torch.json`.
+What the framework itself does differently is in `backends/known/torch.json`.
 """
 
 from dataclasses import replace
