@@ -61,7 +61,8 @@ def array(value) -> np.ndarray:
 
 
 def arrays(values: dict) -> dict:
-    """The arrays that are there, by name. JAX's gradient of integers has type float0, which holds no numbers: it is left out."""
+    """The arrays that are there, by name. A gradient of integers has JAX's type float0, which holds no numbers: it is
+    left out."""
     return {
         name: array(value) for name, value in values.items() if value is not None and value.dtype != jax.dtypes.float0
     }
@@ -85,8 +86,8 @@ class Call(NamedTuple):
         return y, jax.tree.map(lambda value: value[0], changed)
 
 
-# Of a layer as a pure function, `call(numbers, parameters, statistics, x, mask) -> y, new statistics`, hashable; compiled
-# once for each. `parameters` and `statistics` are any trees of arrays, `numbers` is traced with them.
+# Of a layer as a pure function, `call(numbers, parameters, statistics, x, mask) -> y, new statistics`, hashable;
+# compiled once for each. `parameters` and `statistics` are any trees of arrays, `numbers` is traced with them.
 
 
 @partial(jax.jit, static_argnums=0)

@@ -38,7 +38,10 @@ CONVENTIONS = Conventions(
     state_names=("moving_mean", "moving_variance"),
     cannot={
         "decay:cumulative": "Keras has only the exponential average",
-        "synchronized": "synchronized=True works on TensorFlow alone, over the replicas of a tf.distribute strategy, which share batches out evenly",
+        "synchronized": (
+            "synchronized=True works on TensorFlow alone, over the replicas of a tf.distribute strategy, "
+            "which share batches out evenly"
+        ),
         "folding": "Keras has no function that folds the layer into a preceding one",
         "population": "Keras has only the exponential average, no population statistics",
     }

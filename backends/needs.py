@@ -20,9 +20,9 @@ LAYOUT_WORDS = {
 def needs(case) -> tuple[str, ...]:
     """Names of the features that `case` asks for, in the words of `Conventions.cannot`.
 
-    case: anything with the fields of `conformance.records.Case`, whose steps name their own `features`. Others: "rank:N", "dtype:NAME" (of x),
-    "params:NAME", "params:mixed" (another type than x), "axis:several", "axis:unsorted", "decay:cumulative",
-    "gamma-without-beta", "beta-without-gamma", "memory:NAME", "errors".
+    case: anything with the fields of `conformance.records.Case`, whose steps name their own `features`. Others:
+    "rank:N", "dtype:NAME" (of x), "params:NAME", "params:mixed" (another type than x), "axis:several",
+    "axis:unsorted", "decay:cumulative", "gamma-without-beta", "beta-without-gamma", "memory:NAME", "errors".
     """
     found = [f"rank:{len(case.shape)}", f"dtype:{case.x_dtype}", f"params:{case.param_dtype}"]
     flags = {

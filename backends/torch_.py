@@ -28,7 +28,8 @@ CONVENTIONS = Conventions(
     default_decay=0.9,
     # contiguous input of rank 3 or more is summed in blocks; rank 2 and channels-last memory are not, on one thread
     reduction="sequential",
-    notes="blocked sums for contiguous input of rank 3 and more; one after the other for rank 2 and channels-last memory",
+    notes="blocked sums for contiguous input of rank 3 and more; "
+    "one after the other for rank 2 and channels-last memory",
     channel_axes="first",
     ranks=(2, 3, 4, 5),
     devices=("cpu", "gpu"),
@@ -36,7 +37,10 @@ CONVENTIONS = Conventions(
         "mask": "torch's batch normalization takes no mask",
         "renorm": "torch has no batch renormalization",
         "synchronized": "torch.nn.SyncBatchNorm needs a process for each shard, and refuses CPU tensors in training",
-        "population": "torch has no population statistics; momentum=None averages with ddof 1 and weighs batches equally, step by step",
+        "population": (
+            "torch has no population statistics; momentum=None averages with ddof 1 and weighs "
+            "batches equally, step by step"
+        ),
     },
 )
 

@@ -25,7 +25,10 @@ def settings(device: str) -> dict:
     return {
         "device": torch.cuda.get_device_name(),
         "CUDA": torch.version.cuda,
-        "cuDNN": f"{cudnn.version()} (enabled {cudnn.enabled}, deterministic {cudnn.deterministic}, benchmark {cudnn.benchmark})",
+        "cuDNN": (
+            f"{cudnn.version()} (enabled {cudnn.enabled}, deterministic {cudnn.deterministic}, "
+            f"benchmark {cudnn.benchmark})"
+        ),
         "TF32": f"matmul {torch.backends.cuda.matmul.allow_tf32}, cuDNN {cudnn.allow_tf32}",
     } | common
 

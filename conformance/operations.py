@@ -1,7 +1,7 @@
 """What an operation is: one record each, and everything that the way of a case asks about it.
 
-A new operation is a record here, its clause in SPEC.md, its functions in the reference and the oracle, its allowance, its
-cases and its mistakes: nothing else knows the modes of steps by name.
+A new operation is a record here, its clause in SPEC.md, its functions in the reference and the oracle, its allowance,
+its cases and its mistakes: nothing else knows the modes of steps by name.
 """
 
 from collections.abc import Callable
@@ -40,9 +40,9 @@ class Operation:
     that it is asked together with, before them. inputs, outputs: names of the tensors that it adds to x and dy, and of
     what it gives beside gradients and state. feature: its word in `Conventions.cannot`, for all but the required ones.
     method, arguments, keywords: how the adapter is asked, the arguments being tensors, options or the mode. otherwise:
-    the method that stands in for one that is not there. training: the batch's statistics normalize, and move the running
-    ones. static: needs no layer, and is asked of the class. words(options): what the oracle's step has beside its
-    tensors. answer(case, tensors): the oracle's answer, for what is static. numerics: of its arithmetic, given what is
+    the method that stands in for one that is not there. training: the batch's statistics normalize, and move the
+    running ones. static: needs no layer, and is asked of the class. words(options): what the oracle's step has beside
+    its tensors. answer(case, tensors): the oracle's answer, for what is static. numerics: of its arithmetic, given what is
     declared. allowances(case, tensors, step, numerics): for what is static; all else is a point of a layer's life
     (`judge.allowances`).
     """

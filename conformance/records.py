@@ -23,7 +23,7 @@ FAILURES = ("raised", "died", "timed out", "unsupported", "garbage", "missing", 
 class Step:
     """One call of a layer.
 
-    mode: as an operation has it (`operations.py`). inputs: names of the tensors handed over (x, dy, mask, x_dot, u_x, ...).
+    mode: as an operation has it (`operations.py`). inputs: names of the tensors handed over (x, dy, mask, x_dot, ...).
     memory: how x and dy lie in memory (see `memory.py`). options: plain numbers (r_max, groups, ...).
     outputs: names to compare.
     """

@@ -15,7 +15,8 @@ from .kernels import Variant
 from .problems import Batch
 
 OUTPUTS = (
-    "y", "batch_mean", "batch_var", "running_mean", "running_var", "dx", "dgamma", "dbeta", "y, inference", "y_dot", "d2x", "d2gamma", "d2dy",
+    "y", "batch_mean", "batch_var", "running_mean", "running_var", "dx", "dgamma", "dbeta",
+    "y, inference", "y_dot", "d2x", "d2gamma", "d2dy",
 )  # fmt: skip
 
 

@@ -52,8 +52,9 @@ def fair(found: dict, scores: Scores, words: str) -> str:
         for name, row in found.items()
     ]
     return (
-        f'{scores.problems:,} problems, {words}. The worst score of a problem is the largest over all outputs; "no bound" is the share of '
-        'problems about which the allowance says nothing (a one-pass variance that may vanish); "sums" is the largest score of the sum of '
+        f"{scores.problems:,} problems, {words}. The worst score of a problem is the largest over all outputs; "
+        '"no bound" is the share of problems about which the allowance says nothing (a one-pass variance that may '
+        'vanish); "sums" is the largest score of the sum of '
         f"errors or of their squares.\n\n{top}\n\nBy output, worst / median:\n\n"
         + _table(["variant", *OUTPUTS], by_output)
     )

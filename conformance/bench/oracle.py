@@ -45,7 +45,8 @@ def main() -> None:
     seconds, proofs = measure(tuple(arguments.shape), arguments.dtype)
     size = int(np.prod(arguments.shape))
     print(
-        f"x {tuple(arguments.shape)} {arguments.dtype}: {size / seconds:,.0f} elements per core-second ({seconds:.2f} s)"
+        f"x {tuple(arguments.shape)} {arguments.dtype}: {size / seconds:,.0f} elements per "
+        f"core-second ({seconds:.2f} s)"
     )
     for name in ("y", "dx"):
         proof = proofs[name]

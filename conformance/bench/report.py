@@ -77,10 +77,16 @@ def _cells(own):
 
 def machine_lines(machine):
     """The machine in a few lines."""
-    yield f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads used, load {machine['load_average_before']}"
+    yield (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads used, load "
+        f"{machine['load_average_before']}"
+    )
     if "gpu" in machine:
         yield ", ".join(f"{name} {value}" for name, value in machine["gpu"].items())
-    yield f"copy bandwidth {machine['copy_bytes_per_second'] / 1e9:.1f} GB/s (bytes read and bytes written, over the time)"
+    yield (
+        f"copy bandwidth {machine['copy_bytes_per_second'] / 1e9:.1f} GB/s (bytes read and "
+        "bytes written, over the time)"
+    )
     yield (
         ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
         + f"; the engine by {machine['engine']}"

@@ -99,11 +99,17 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="ablation",
     title="A BN network depends less on single directions",
-    statement="BN lowers a network's reliance on single units: silencing units at random costs a network with BN less accuracy.",
+    statement=(
+        "BN lowers a network's reliance on single units: silencing units at random costs a "
+        "network with BN less accuracy."
+    ),
     source="Text 001 (regularization in BN), citing Morcos et al. 2018",
-    method="MLPs of two hidden ReLU layers of 128 trained alike with and without BN (SGD 0.05, heavy ball 0.9, batch 60); the same "
-    "growing fraction of units of both layers clamped to zero in random orders; area under the training accuracy, as in "
-    "the original (which uses deeper networks on CIFAR-10 and ImageNet). Paired over seeds.",
+    method=(
+        "MLPs of two hidden ReLU layers of 128 trained alike with and without BN (SGD 0.05, heavy ball "
+        "0.9, batch 60); the same growing fraction of units of both layers clamped to zero in random "
+        "orders; area under the training accuracy, as in the original (which uses deeper networks on "
+        "CIFAR-10 and ImageNet). Paired over seeds."
+    ),
     headline="area under accuracy: BN {area_bn}, without {area_plain}; BN minus without {gain}",
     checks=(
         Check("The area under the curve is larger with BN.", lambda n: n["gain"].low > 0),

@@ -103,11 +103,16 @@ def _all(prefix: str, low: float, high: float, laws=tuple(KURTOSIS)):
 CLAIM = Claim(
     name="batch-noise",
     title="Batch statistics put noise of 3/(2M) on a normalized value",
-    statement="Normalizing standard normals by batches of M instead of the population changes them by 3/(2M) in mean square "
-    "(0.046875 at M = 32). μ_B has the law N(μ_P, σ_P²/M), and σ_B has N(σ_P, (ρ+2)/(4M)), ρ the excess kurtosis.",
+    statement=(
+        "Normalizing standard normals by batches of M instead of the population changes them by 3/(2M) in mean square "
+        "(0.046875 at M = 32). μ_B has the law N(μ_P, σ_P²/M), and σ_B has N(σ_P, (ρ+2)/(4M)), ρ the excess kurtosis."
+    ),
     source="Text 001 (regularization in BN), after Luo et al. 2019 and Teye et al. 2018",
-    method="Batches of normal, uniform and Laplace values of unit variance, M from 4 to 256; ten independent groups of batches "
-    "give the intervals. Beside the rule: the exact value for normals, 2 - 2E[σ_B], and 1/M + (ρ+2)/(4M) for any law.",
+    method=(
+        "Batches of normal, uniform and Laplace values of unit variance, M from 4 to 256; ten independent "
+        "groups of batches give the intervals. Beside the rule: the exact value for normals, 2 - 2E[σ_B], "
+        "and 1/M + (ρ+2)/(4M) for any law."
+    ),
     headline="over 3/(2M) at M = 32: {rule_normal} for normal, {rule_uniform} for uniform, {rule_Laplace} for Laplace "
     "values; mean of σ_B over σ_P {centre_normal}",
     checks=(
@@ -123,8 +128,8 @@ CLAIM = Claim(
         Check("σ_B is centred at σ_P at M = 32 (within 1 %).", _all("centre", 0.99, 1.01), core=False),
     ),
     errata=(
-        "3/(2M) is the leading term for normal values; to all orders it is 2 - 2E[σ_B], 0.04731 at M = 32. For another law "
-        "it is 1/M + (ρ+2)/(4M): 1.2/M for uniform and 2.25/M for Laplace values.",
+        "3/(2M) is the leading term for normal values; to all orders it is 2 - 2E[σ_B], 0.04731 at M = 32. For "
+        "another law it is 1/M + (ρ+2)/(4M): 1.2/M for uniform and 2.25/M for Laplace values.",
         "σ_B has mean σ_P(1 - 1/(2M) - (ρ+2)/(8M)), not σ_P: below it by 2.3 % for normals at M = 32.",
     ),
     quick={"batches": 60_000, "sizes": [4, 8, 16, 32, 64, 128, 256]},

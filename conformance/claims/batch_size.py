@@ -86,12 +86,17 @@ def _each(prefix: str):
 CLAIM = Claim(
     name="batch-size",
     title="As the batch grows, γ² grows and the regularization weakens",
-    statement="With BN switched on in one layer of a CNN, γ² of that layer grows with the batch size, in every layer, and so does "
-    "the test loss, because the implicit gamma decay is proportional to 1/M.",
+    statement=(
+        "With BN switched on in one layer of a CNN, γ² of that layer grows with the batch size, in every layer, and "
+        "so does the test loss, because the implicit gamma decay is proportional to 1/M."
+    ),
     source="Text 001 (regularization in BN), section 2.4.3",
-    method="The scaled-down CNN, BN in one layer at a time and none elsewhere, batches from small to large for the same number of "
-    "epochs (the text's way; large batches then take fewer steps). Beside it ghost batches: the same SGD batch and steps, "
-    "only the images a statistic differ, which leaves nothing but the statistics' noise. Paired over seeds.",
+    method=(
+        "The scaled-down CNN, BN in one layer at a time and none elsewhere, batches from small to large for the "
+        "same number of epochs (the text's way; large batches then take fewer steps). Beside it ghost batches: "
+        "the same SGD batch and steps, only the images a statistic differ, which leaves nothing but the "
+        "statistics' noise. Paired over seeds."
+    ),
     headline="γ² from the smallest to the largest batch: {gamma_batch_0} in conv1, {gamma_batch_2} in conv3, "
     "{gamma_batch_4} in fc; with ghost batches {gamma_ghost_0}, {gamma_ghost_2}, {gamma_ghost_4}",
     checks=(

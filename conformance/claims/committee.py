@@ -154,13 +154,15 @@ def _trained(
 
 
 NOTES = (
-    "How ζ scales: (1/P)·Σ(w·x - y)² + ζ|w|² has the normal equation (XᵀX/N + αζ·I)w = Xᵀy/N, so the ridge of the formula is αζ. "
-    "With squared error and the mean's noise, gamma decay has ζ = 3/(2M); the text compares with a ridge of 1/(2M) at every α.",
-    "The length of the first weights was added after a first measurement with length 1 alone, when a trial with 0.1 landed on the "
-    "text's curve: BN's output ignores that length, but its path does not, and at α = 1 its error also depends on how long it trains.",
-    "A reason, not measured apart: BN's γ² is the variance of the student's output on the training set, vᵀ(XᵀX/P)v, not |v|². "
-    "Decaying it is ridge regression only where XᵀX/P is near the identity, α ≫ 1; what else holds back the directions that make "
-    "α = 1 diverge is that training ends.",
+    "How ζ scales: (1/P)·Σ(w·x - y)² + ζ|w|² has the normal equation (XᵀX/N + αζ·I)w = Xᵀy/N, so the ridge of "
+    "the formula is αζ. With squared error and the mean's noise, gamma decay has ζ = 3/(2M); the text compares "
+    "with a ridge of 1/(2M) at every α.",
+    "The length of the first weights was added after a first measurement with length 1 alone, when a trial with 0.1 "
+    "landed on the text's curve: BN's output ignores that length, but its path does not, and at α = 1 its error also "
+    "depends on how long it trains.",
+    "A reason, not measured apart: BN's γ² is the variance of the student's output on the training set, vᵀ(XᵀX/P)v, "
+    "not |v|². Decaying it is ridge regression only where XᵀX/P is near the identity, α ≫ 1; what else holds back the "
+    "directions that make α = 1 diverge is that training ends.",
 )
 
 
@@ -239,13 +241,17 @@ def _both(test):
 CLAIM = Claim(
     name="committee",
     title="A BN unit generalizes like ridge regression with ζ = 1/(2M)",
-    statement="A linear student of a noisy linear teacher diverges at α = P/N = 1 with plain SGD. With BN (M = 32) it does not, "
-    "and its errors lie on the curve of weight normalization with gamma decay ζ = 1/(2M).",
+    statement=(
+        "A linear student of a noisy linear teacher diverges at α = P/N = 1 with plain SGD. With BN (M = 32) it does "
+        "not, and its errors lie on the curve of weight normalization with gamma decay ζ = 1/(2M)."
+    ),
     source="Text 001 (regularization in BN), after Luo et al. 2019",
-    method="Teacher noise 0.25. Pseudo-inverse and ridge regression (which is weight normalization with gamma decay, solved) "
-    "against the printed and the corrected formulas; students with and without BN trained by the same SGD on the same "
-    "problems, batch 32, first weights of length 1 or 0.1, step falling to 0; ζ fitted to BN's errors over all α; at "
-    "α = 1 also with 1/4 and 1/16 of the steps.",
+    method=(
+        "Teacher noise 0.25. Pseudo-inverse and ridge regression (which is weight normalization with gamma decay, "
+        "solved) against the printed and the corrected formulas; students with and without BN trained by the same SGD "
+        "on the same problems, batch 32, first weights of length 1 or 0.1, step falling to 0; ζ fitted to BN's errors "
+        "over all α; at α = 1 also with 1/4 and 1/16 of the steps."
+    ),
     headline="log distance from the ridge curve: {distance_1} or {distance_0.1}, first weights of length 1 or 0.1; "
     "fitted ζ {fit_1} or {fit_0.1}, 1/(2M) = 0.0156",
     checks=(
@@ -254,8 +260,8 @@ CLAIM = Claim(
             _both(lambda n, s: n[f"bn1_{s}"].high < n["solved1"].value / 2),
         ),
         Check(
-            "BN's points lie on the ridge curve with ζ = 1/(2M) (RMS log distance at most 0.2), whatever the length of the first "
-            "weights.",
+            "BN's points lie on the ridge curve with ζ = 1/(2M) (RMS log distance at most 0.2), whatever "
+            "the length of the first weights.",
             _both(lambda n, s: n[f"distance_{s}"].value <= 0.2),
         ),
         Check(
@@ -282,9 +288,9 @@ CLAIM = Claim(
     errata=(
         "For α > 1 the text has δ²/(1-α), which is negative; it is δ²/(α-1), 0.25 at α = 2 for δ² = 0.25, where the "
         "pseudo-inverse is measured at {pinv2}.",
-        "G = [1-α-ζ+√((ζ+(1+√α)²)(ζ+(1-√α)²))]/(2ζ): in the text a parenthesis of the root is misplaced and the last term "
-        "lacks the inner root, (1-α)². At ζ = 0.25 and α = 3 that gives 1.702, the corrected formula 0.106, and ridge "
-        "regression is measured at {ridge3}.",
+        "G = [1-α-ζ+√((ζ+(1+√α)²)(ζ+(1-√α)²))]/(2ζ): in the text a parenthesis of the root is misplaced and the last "
+        "term lacks the inner root, (1-α)². At ζ = 0.25 and α = 3 that gives 1.702, the corrected formula 0.106, and "
+        "ridge regression is measured at {ridge3}.",
     ),
     quick={
         "inputs": 128,

@@ -80,12 +80,16 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="conv-sharing",
     title="Convolutions share one pair a map, with an effective batch of m·p·q",
-    statement="For features [m, f, p, q] BN treats a feature map as one neuron: f pairs of parameters instead of f·p·q, and "
-    "statistics over an effective batch of m·p·q values.",
+    statement=(
+        "For features [m, f, p, q] BN treats a feature map as one neuron: f pairs of parameters instead of f·p·q, and "
+        "statistics over an effective batch of m·p·q values."
+    ),
     source="Text 002 (what the BN layer does), after Ioffe and Szegedy 2015",
-    method="Parameters are counted in torch's modules; the shared statistics are compared with BN over the m·p·q rows of a map; "
-    "the number of independent values behind a batch mean (variance of a value over variance of the mean) is measured on "
-    "independent pixels and on the maps of a random 3x3 convolution of the images.",
+    method=(
+        "Parameters are counted in torch's modules; the shared statistics are compared with BN over the m·p·q rows of "
+        "a map; the number of independent values behind a batch mean (variance of a value over variance of the mean) "
+        "is measured on independent pixels and on the maps of a random 3x3 convolution of the images."
+    ),
     headline="{shared} parameters against {unshared}; independent values a statistic over m·p·q: {noise} for "
     "independent pixels, {natural} for maps of images",
     checks=(
@@ -102,8 +106,8 @@ CLAIM = Claim(
     ),
     errata=(
         "100·100·6 neurons need 60,000 pairs, 120,000 parameters; the text says 6 million times two.",
-        "m·p·q counts the values of a statistic, not independent ones. The pixels of a map depend on each other, so the noise "
-        "of its mean is that of another number of independent values, smaller or larger, as measured here.",
+        "m·p·q counts the values of a statistic, not independent ones. The pixels of a map depend on each other, so "
+        "the noise of its mean is that of another number of independent values, smaller or larger, as measured here.",
     ),
     quick={"batch": 16, "draws": 4000},
     full={"batch": 16, "draws": 40_000},

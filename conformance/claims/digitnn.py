@@ -88,11 +88,15 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="digitnn",
     title="DigitNN reaches 97 % on test, and its validation loss does not turn up",
-    statement="784-128-10 without bias before BN, BN after ReLU, 20 epochs without L2: 97 % of the test digits, and the "
-    "validation loss stays down with the training loss: BN also reduces overfitting.",
+    statement=(
+        "784-128-10 without bias before BN, BN after ReLU, 20 epochs without L2: 97 % of the test digits, and the "
+        "validation loss stays down with the training loss: BN also reduces overfitting."
+    ),
     source="Text 003 (Batch Normalization in PyTorch, in Russian)",
-    method="The text's network on the images, 20 epochs; it names neither optimizer nor batch: here Adam 0.001 and 32. Losses in "
-    "inference mode after each epoch; the plain counterpart with a bias for comparison.",
+    method=(
+        "The text's network on the images, 20 epochs; it names neither optimizer nor batch: here Adam 0.001 and 32. "
+        "Losses in inference mode after each epoch; the plain counterpart with a bias for comparison."
+    ),
     headline="{bn} on test, without BN {plain}; validation minus training loss {gap}, without BN {gap_plain}",
     checks=(
         Check("Test accuracy is 97 % or more.", lambda n: n["bn"].low >= 97),

@@ -83,11 +83,16 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="dropout",
     title="Dropout after BN restores the accuracy that a large batch costs",
-    statement="A large batch lowers a BN network's test accuracy; dropout (0.125) after each BN restores it, before BN it does "
-    "worse. Dropout (0.25) lifts weight normalization to BN's accuracy.",
+    statement=(
+        "A large batch lowers a BN network's test accuracy; dropout (0.125) after each BN restores it, before BN it "
+        "does worse. Dropout (0.25) lifts weight normalization to BN's accuracy."
+    ),
     source="Text 001 (regularization in BN), section 2.4.4",
-    method="The scaled-down CNN, the same epochs at a small and a large batch (the large one then takes fewer steps), no other "
-    "regularization, SGD 0.02 with heavy ball 0.9; dropout directly before or after each normalization. Paired over seeds.",
+    method=(
+        "The scaled-down CNN, the same epochs at a small and a large batch (the large one then takes fewer steps), "
+        "no other regularization, SGD 0.02 with heavy ball 0.9; dropout directly before or after each "
+        "normalization. Paired over seeds."
+    ),
     headline="large batch: dropout after BN {large_after}, after minus before {large_place}; small minus large batch "
     "{batch}; small batch: WN with dropout {small_wn}",
     checks=(

@@ -140,13 +140,18 @@ def _near(key: str, margin: float = 0.06):
 CLAIM = Claim(
     name="gamma-decay",
     title="BN is population normalization plus gamma decay",
-    statement="In expectation BN's loss is the loss with population statistics plus ζγ², ζ = (ρ+2)/(8M)·F + (1/2M)·mean A″: "
-    "3/(4M) for the identity, 3/(2M) for squared error, 1/(2M) where the mean adds no noise, and for ReLU the mean "
-    "activation rate over 2M in the second term.",
+    statement=(
+        "In expectation BN's loss is the loss with population statistics plus ζγ², ζ = (ρ+2)/(8M)·F + (1/2M)·mean A″: "
+        "3/(4M) for the identity, 3/(2M) for squared error, 1/(2M) where the mean adds no noise, and for ReLU the "
+        "mean activation rate over 2M in the second term."
+    ),
     source="Text 001 (regularization in BN), after Luo et al. 2019",
-    method="One unit with standard normal pre-activation and a noisy teacher of the same form; the difference of the losses with "
-    "batch and population statistics over many batches, divided by γ², against the derived ζ (for ReLU F = 1/2 and rate "
-    "1/2 give 3/(8M)); at the minimum of the population loss and away from it; and where BN moves that minimum.",
+    method=(
+        "One unit with standard normal pre-activation and a noisy teacher of the same form; the difference of "
+        "the losses with batch and population statistics over many batches, divided by γ², against the derived ζ "
+        "(for ReLU F = 1/2 and rate 1/2 give 3/(8M)); at the minimum of the population loss and away from it; "
+        "and where BN moves that minimum."
+    ),
     headline="measured ζ over derived: identity {identity}, ReLU {ReLU}, squared error {squared error}; difference "
     "over ζγ² at half and twice the best γ: {away_0.5}, {away_2}; γ shrinks {shrink} as much as by the decay",
     checks=(
@@ -167,11 +172,11 @@ CLAIM = Claim(
         Check("BN moves the minimum over γ as far as the decay does (within 10 %).", _near("shrink", 0.1), core=False),
     ),
     errata=(
-        "The first-order term (A'(h̄) - y)(ĥ - h̄) is dropped as zero. It is zero at the minimum only: for squared error "
-        "the difference is (3/2M)γγ*, linear in γ, and since the term's slope does not vanish at γ = γ*, BN shrinks γ by "
-        "3/(4M), half of what the decay would.",
-        "For the identity the text sets the mean of A″ to the mean of h̄, which is 0 for its own N(0,1); A = h²/2 has A″ = 1, "
-        "from which its 3/(4M) follows.",
+        "The first-order term (A'(h̄) - y)(ĥ - h̄) is dropped as zero. It is zero at the minimum only: for squared "
+        "error the difference is (3/2M)γγ*, linear in γ, and since the term's slope does not vanish at γ = γ*, BN "
+        "shrinks γ by 3/(4M), half of what the decay would.",
+        "For the identity the text sets the mean of A″ to the mean of h̄, which is 0 for its own N(0,1); A = h²/2 has "
+        "A″ = 1, from which its 3/(4M) follows.",
         "The softplus lacks its logarithm, (1/t)·log(1 + exp(th̄)), and the Taylor remainder is of third order.",
     ),
     quick={"batches": 60_000, "sizes": [16, 32, 64, 128]},

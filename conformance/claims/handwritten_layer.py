@@ -160,11 +160,16 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="handwritten-layer",
     title="The hand-written layer reproduces batch normalization",
-    statement="A module of some forty lines reproduces BN after its formulas, with an exponential moving average of mean and "
-    "variance for inference.",
+    statement=(
+        "A module of some forty lines reproduces BN after its formulas, with an exponential moving average of "
+        "mean and variance for inference."
+    ),
     source="Text 000 (BN in PyTorch, MNIST): class myBatchNorm2d",
-    method="The layer's training output against torch's on one batch; the text's MLP trained with torch's BN, with the layer as "
-    "printed, with each error alone and with all mended; test accuracy with the images handed over 60, 20 and 1 at a time.",
+    method=(
+        "The layer's training output against torch's on one batch; the text's MLP trained with torch's BN, "
+        "with the layer as printed, with each error alone and with all mended; test accuracy with the images "
+        "handed over 60, 20 and 1 at a time."
+    ),
     headline="output std {std} where BN's is 1; accuracy below torch's by {lost_60} at 60 images a time, {lost_1} at "
     "one; {saved} of 2 statistics saved",
     checks=(
@@ -178,12 +183,12 @@ CLAIM = Claim(
         Check("... and 1 at a time.", lambda n: n["lost_1"].within(-1, 1), core=False),
     ),
     errata=(
-        "x.var(0)/N divides the variance by the batch size a second time: outputs have std √N (7.7 at 60) and the sigmoids "
-        "saturate. x.var also has ddof 1.",
-        "The running average weighs a new batch by 0.99/calls, calls that include inference: it is near the cumulative mean "
-        "and hardly follows the weights later on.",
-        "Means and variances are multiplied by a ratio of batch sizes; both are averages already, so that an image alone is "
-        "normalized with a sixtieth of them.",
+        "x.var(0)/N divides the variance by the batch size a second time: outputs have std √N (7.7 at 60) and the "
+        "sigmoids saturate. x.var also has ddof 1.",
+        "The running average weighs a new batch by 0.99/calls, calls that include inference: it is near the "
+        "cumulative mean and hardly follows the weights later on.",
+        "Means and variances are multiplied by a ratio of batch sizes; both are averages already, so that an image "
+        "alone is normalized with a sixtieth of them.",
         "mean and var are plain attributes: not in the state_dict, and not moved with the module to another device.",
     ),
     quick={"seeds": 5, "steps": 300},

@@ -153,12 +153,17 @@ def _bias_check(n) -> bool:
 CLAIM = Claim(
     name="inference-statistics",
     title="Averages of batch statistics stand for the population in inference",
-    statement="For inference take the mean of the batch means and the unbiased mean of the batch variances (the paper), or "
-    "running averages kept during training: once the network is stable they are basically constant.",
+    statement=(
+        "For inference take the mean of the batch means and the unbiased mean of the batch variances (the paper), or "
+        "running averages kept during training: once the network is stable they are basically constant."
+    ),
     source="Text 002 (what the BN layer does); running averages: texts 000 and 004",
-    method="Batches from N(1, 2²) through an exponential average (three decays), the cumulative average and the paper's "
-    "population estimate: root-mean-square distance to the true population against steps; bias of the averaged variance "
-    "with ddof 0 and 1 against m; lag behind a mean that drifts as it does while weights learn. Running values start at 0.",
+    method=(
+        "Batches from N(1, 2²) through an exponential average (three decays), the cumulative average and the "
+        "paper's population estimate: root-mean-square distance to the true population against steps; bias of the "
+        "averaged variance with ddof 0 and 1 against m; lag behind a mean that drifts as it does while weights "
+        "learn. Running values start at 0."
+    ),
     headline="error over theory: cumulative {falls}, decay 0.9 {floor}, paper's variance {variance}; {start} of the "
     "start left after 100 steps at decay 0.99; lag behind a drift: cumulative {lag_cum}, decay 0.9 {lag_exp}",
     checks=(

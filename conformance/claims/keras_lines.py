@@ -93,12 +93,16 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="keras-lines",
     title="Four Keras lines are the forward formula of BN",
-    statement="Mean over the last axis, standard deviation over the last axis, division by (std + epsilon), scale and shift: "
-    "for a two-dimensional input these four lines are the formula of batch normalization.",
+    statement=(
+        "Mean over the last axis, standard deviation over the last axis, division by (std + epsilon), scale and "
+        "shift: for a two-dimensional input these four lines are the formula of batch normalization."
+    ),
     source="Text 002 (what the BN layer does, in Chinese)",
-    method="The lines on batches of channels with different means and scales, against the text's own formula and against "
-    "torch's layer normalization; sample 0 is watched while all other samples are replaced; with the axis mended, the "
-    "output's scale is compared with BN's over the channel's standard deviation.",
+    method=(
+        "The lines on batches of channels with different means and scales, against the text's own formula and against "
+        "torch's layer normalization; sample 0 is watched while all other samples are replaced; with the axis mended, "
+        "the output's scale is compared with BN's over the channel's standard deviation."
+    ),
     headline="off the formula by {wrong}, off layer normalization by {layer}; scale {eps} of BN's where std = √eps",
     checks=(
         Check("The lines equal the formula within 1e-6.", lambda n: n["wrong"].within(0, 1e-6)),
@@ -112,8 +116,8 @@ CLAIM = Claim(
     errata=(
         "axis=-1 of an [N, C] array is the channel axis: these are the statistics of one sample, which is layer "
         "normalization; BN's are over the batch, axis 0.",
-        "epsilon belongs inside the root, sqrt(var + eps); beside the standard deviation channels of small variance come "
-        "out larger than BN's: 1.37 times at std = sqrt(eps) = 0.032, up to 32 times below.",
+        "epsilon belongs inside the root, sqrt(var + eps); beside the standard deviation channels of small variance "
+        "come out larger than BN's: 1.37 times at std = sqrt(eps) = 0.032, up to 32 times below.",
     ),
     quick={"batch": 64, "channels": 16, "repetitions": 10},
     full={"batch": 64, "channels": 64, "repetitions": 100},

@@ -160,9 +160,9 @@ def _flaws(run: Run, data: Tensors) -> dict[str, Number]:
 
 
 NOTES = (
-    "The first allowance, ten times the rounding of the weights alone, was widened after a measurement: it left out what BN itself "
-    "rounds, and on one processor it was exceeded 1.3-fold by differences of 2e-14, where ddof 1 makes some 1e-3. The control "
-    "came with the change.",
+    "The first allowance, ten times the rounding of the weights alone, was widened after a measurement: it left out "
+    "what BN itself rounds, and on one processor it was exceeded 1.3-fold by differences of 2e-14, where ddof 1 makes "
+    "some 1e-3. The control came with the change.",
 )
 
 
@@ -246,12 +246,17 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="lenet",
     title="BN from scratch equals the framework's in LeNet, and makes learning rate 1.0 trainable",
-    statement="LeNet with a hand-written BN before each sigmoid trains at learning rate 1.0, batch 256; the concise version with "
-    "the framework's layers does the same. BN allows larger learning rates.",
+    statement=(
+        "LeNet with a hand-written BN before each sigmoid trains at learning rate 1.0, batch 256; the concise version "
+        "with the framework's layers does the same. BN allows larger learning rates."
+    ),
     source="Text 004 (notes on d2l, batch normalization)",
-    method="Images enlarged to 28x28 where they are smaller. Losses of both versions from the same weights and batches in float64, "
-    "plain SGD at 1.0, against an allowance: a hundred times what one more rounding of every weight and BN output makes "
-    "of the framework's own losses. With torch's BN and without, at 0.1 and 1.0: test accuracy.",
+    method=(
+        "Images enlarged to 28x28 where they are smaller. Losses of both versions from the same weights "
+        "and batches in float64, plain SGD at 1.0, against an allowance: a hundred times what one more "
+        "rounding of every weight and BN output makes of the framework's own losses. With torch's BN and "
+        "without, at 0.1 and 1.0: test accuracy."
+    ),
     headline="same path: {score} of the allowance; rate 1.0: {with BN 1} with BN, {without 1} without; rate 0.1 with "
     "BN: {with BN 0.1}; by hand {kept}, saved and loaded {lost}",
     checks=(
@@ -277,11 +282,12 @@ CLAIM = Claim(
         ),
     ),
     errata=(
-        "The layer asks whether gradients are enabled, not whether it trains: eval() with gradients normalizes by the batch and "
-        "moves the running statistics; training under no_grad does neither.",
-        "Running statistics are plain attributes: not in the state_dict, so that a saved model is loaded with mean 0 and "
-        "variance 1.",
-        "Its running variance has ddof 0 where the framework's has ddof 1: inference differs by m/(m-1) in the variance.",
+        "The layer asks whether gradients are enabled, not whether it trains: eval() with gradients normalizes by the "
+        "batch and moves the running statistics; training under no_grad does neither.",
+        "Running statistics are plain attributes: not in the state_dict, so that a saved model is "
+        "loaded with mean 0 and variance 1.",
+        "Its running variance has ddof 0 where the framework's has ddof 1: inference "
+        "differs by m/(m-1) in the variance.",
     ),
     quick={"batch": 256, "steps": 60, "trajectory": 10, "seeds": 3, "lrs": [0.1, 1.0]},
     full={"batch": 256, "steps": 600, "trajectory": 40, "seeds": 5, "lrs": [0.1, 1.0]},

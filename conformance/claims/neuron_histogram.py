@@ -81,12 +81,16 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="neuron-histogram",
     title="Changing one neuron's weights reshapes its output distribution; BN pins it",
-    statement="Even a small change of the incoming weights changes the statistics of a ReLU neuron's output a lot: with "
-    "w = (-0.5, 0.25) most of the output is zeroed. Normalizing each batch removes that change.",
+    statement=(
+        "Even a small change of the incoming weights changes the statistics of a ReLU neuron's output a lot: with w = "
+        "(-0.5, 0.25) most of the output is zeroed. Normalizing each batch removes that change."
+    ),
     source="Text 003 (Batch Normalization in PyTorch, in Russian)",
-    method="Standard normal inputs through ReLU(w·x + w0) under both weight sets, with BN before and after the activation. "
-    "Distance between the two output distributions: Kolmogorov-Smirnov, over independent samples, against the distance "
-    "of two samples of one and the same neuron.",
+    method=(
+        "Standard normal inputs through ReLU(w·x + w0) under both weight sets, with BN before and after the "
+        "activation. Distance between the two output distributions: Kolmogorov-Smirnov, over independent samples, "
+        "against the distance of two samples of one and the same neuron."
+    ),
     headline="Kolmogorov-Smirnov distance {none} without BN; beyond that of one neuron {before} with BN before ReLU, "
     "{after} after it; the second weights zero {zero2} of the outputs",
     checks=(

@@ -85,10 +85,13 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="placement",
     title="BN after the activation gives better results than before it",
-    statement="BN was first placed before the nonlinearity; experiments show that placing it after gives better results.",
+    statement="BN was first placed before the nonlinearity; "
+    "experiments show that placing it after gives better results.",
     source="Text 000 (BN in PyTorch); text 003 places it after ReLU, texts 002 and 004 before",
-    method="MLPs of three hidden layers of 100 with ReLU or sigmoid, BN before or after each, the same initial weights and "
-    "batches, SGD 0.05 with heavy ball 0.9, batch 60. Paired differences of test accuracy over seeds.",
+    method=(
+        "MLPs of three hidden layers of 100 with ReLU or sigmoid, BN before or after each, the same initial weights "
+        "and batches, SGD 0.05 with heavy ball 0.9, batch 60. Paired differences of test accuracy over seeds."
+    ),
     headline="after minus before: {gain_ReLU} with ReLU, {gain_sigmoid} with sigmoid",
     checks=(
         Check(

@@ -113,13 +113,17 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="population-norm",
     title="Population normalization with gamma decay does as well as BN",
-    statement="Replacing BN in a CNN by normalization with population statistics and the gamma decay that BN implies gives a "
-    "generalization as good as BN's, or better.",
+    statement=(
+        "Replacing BN in a CNN by normalization with population statistics and the gamma decay that BN implies gives "
+        "a generalization as good as BN's, or better."
+    ),
     source="Text 001 (regularization in BN), section 2.4.1",
-    method="The scaled-down CNN with BN, with PN (each step the statistics of all training images, gradient through them), and with "
-    "PN and ζγ² added to the loss: ζ by the text's formula for ReLU from measured kurtosis, F and activation rates, M the "
-    "values that share a statistic, coefficient 1, nothing tuned. Also PN with statistics that are constants for the "
-    "gradient, renewed every few steps. SGD 0.02 with heavy ball 0.9 for all.",
+    method=(
+        "The scaled-down CNN with BN, with PN (each step the statistics of all training images, gradient through "
+        "them), and with PN and ζγ² added to the loss: ζ by the text's formula for ReLU from measured kurtosis, F and "
+        "activation rates, M the values that share a statistic, coefficient 1, nothing tuned. Also PN with statistics "
+        "that are constants for the gradient, renewed every few steps. SGD 0.02 with heavy ball 0.9 for all."
+    ),
     headline="accuracy: BN {acc_BN}, PN + gamma decay {acc_PN + gamma decay}, PN {acc_PN}, constant statistics "
     "{acc_PN, constant}; the decay changes the test loss against BN's by {loss_behind}",
     checks=(

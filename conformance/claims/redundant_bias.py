@@ -160,9 +160,11 @@ CLAIM = Claim(
     title="A bias before BN is redundant",
     statement="BN(Wu + b) = BN(Wu), because the bias is subtracted with the mean: it may be left out.",
     source="Text 002 (what the BN layer does); text 003 gives the same advice",
-    method="Dense and convolution layers with and without bias under torch's BN: the outputs' difference and the bias' gradient "
-    "over a rounding allowance (float32), a case in which all means are exact, and the difference in inference while "
-    "running statistics that started at 0 learn a bias of 1.",
+    method=(
+        "Dense and convolution layers with and without bias under torch's BN: the outputs' difference and the bias' "
+        "gradient over a rounding allowance (float32), a case in which all means are exact, and the difference in "
+        "inference while running statistics that started at 0 learn a bias of 1."
+    ),
     headline="training: {forward} of the rounding allowance, gradient {gradient}; in inference a bias of 1 shows as "
     "{gap10} after 10 steps, {gap100} after 100",
     checks=(
@@ -183,8 +185,8 @@ CLAIM = Claim(
         ),
     ),
     errata=(
-        "In inference the equality holds only as far as the running mean has learned the bias: with decay d it is off by "
-        "d^steps·γb/σ, and entirely if a bias is changed after training.",
+        "In inference the equality holds only as far as the running mean has learned the bias: with decay d it is off "
+        "by d^steps·γb/σ, and entirely if a bias is changed after training.",
     ),
     quick={"batch": 64, "repetitions": 12},
     full={"batch": 64, "repetitions": 200},

@@ -63,12 +63,17 @@ def _smaller(better: str, worse: str):
 CLAIM = Claim(
     name="regularization-gap",
     title="BN generalizes better than weight normalization; mean-only and variance-only BN lie between",
-    statement="In a CNN the gap of validation and training loss is smallest with BN; weight normalization with mean-only or "
-    "variance-only BN lies between BN and weight normalization alone, which is no better than a plain network.",
+    statement=(
+        "In a CNN the gap of validation and training loss is smallest with BN; weight normalization with mean-only or "
+        "variance-only BN lies between BN and weight normalization alone, which is no better than a plain network."
+    ),
     source="Text 001 (regularization in BN), section 2.4.2",
-    method="The text's conv-conv-conv-conv-pool-fc-fc with fewer channels (8, 8, 16, 16, fc 64 in the quick setting) on part of the "
-    "training images, no augmentation, no weight decay, SGD 0.02 with heavy ball 0.9, the same for all. Layers without "
-    "batch variance start at γ = √2 (He). Test minus training loss in inference mode, paired over seeds.",
+    method=(
+        "The text's conv-conv-conv-conv-pool-fc-fc with fewer channels (8, 8, 16, 16, fc 64 in the quick "
+        "setting) on part of the training images, no augmentation, no weight decay, SGD 0.02 with heavy ball "
+        "0.9, the same for all. Layers without batch variance start at γ = √2 (He). Test minus training loss in "
+        "inference mode, paired over seeds."
+    ),
     headline="test minus training loss: plain {gap_plain}, WN {gap_WN}, WN + mean BN {gap_WN + mean BN}, WN + variance "
     "BN {gap_WN + var BN}, BN {gap_BN}",
     checks=(

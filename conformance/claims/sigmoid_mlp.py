@@ -112,12 +112,16 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="sigmoid-mlp",
     title="With BN the sigmoid MLP is more accurate, sooner, and its activations settle",
-    statement="In an MLP of three hidden sigmoid layers of 100 with weights from N(0, 1), BN before each sigmoid gives a higher "
-    "accuracy and faster convergence; the percentiles of the last hidden layer settle.",
+    statement=(
+        "In an MLP of three hidden sigmoid layers of 100 with weights from N(0, 1), BN before each sigmoid gives a "
+        "higher accuracy and faster convergence; the percentiles of the last hidden layer settle."
+    ),
     source="Text 000 (BN in PyTorch, MNIST)",
-    method="The text's network, batch 60, SGD with heavy ball 0.9, torch's BN, from the same weights and batches with and without "
-    "BN, at the text's step 0.01 and at ten times it. Its StepLR(10) never acts within its ten epochs and is left out. "
-    "Accuracy, loss and percentiles on the validation images; paired differences over seeds.",
+    method=(
+        "The text's network, batch 60, SGD with heavy ball 0.9, torch's BN, from the same weights and batches with "
+        "and without BN, at the text's step 0.01 and at ten times it. Its StepLR(10) never acts within its ten epochs "
+        "and is left out. Accuracy, loss and percentiles on the validation images; paired differences over seeds."
+    ),
     headline="gain {gain0} at step 0.01, in {sooner0} of plain's iterations; {gain1} at step 0.1, in {sooner1}",
     checks=(
         Check("Step 0.01: BN's final accuracy is higher.", lambda n: n["gain0"].low > 0),

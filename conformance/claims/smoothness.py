@@ -175,12 +175,18 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="smoothness",
     title="BN smooths the optimization, and that, not less covariate shift, is why it helps",
-    statement="With BN the loss and the gradient vary less along the training direction. A network with noise behind BN, whose "
-    "distributions shift more than anyone's, still trains faster than one without BN and about as well as BN.",
+    statement=(
+        "With BN the loss and the gradient vary less along the training direction. A network with "
+        "noise behind BN, whose distributions shift more than anyone's, still trains faster than one "
+        "without BN and about as well as BN."
+    ),
     source="Text 000 (BN in PyTorch), retelling Santurkar et al. 2018",
-    method="MLP of four hidden ReLU layers of 64, He initialization (the original is VGG on CIFAR-10), plain SGD 0.05, batch 64; plain, with "
-    "BN, and with BN followed by a random shift (±0.5) and scale (1 to 1.25) that change at each step. At intervals the loss and gradient "
-    "at 0.5 to 4 step lengths along the gradient, on the batch of the step. Paired over seeds.",
+    method=(
+        "MLP of four hidden ReLU layers of 64, He initialization (the original is VGG on CIFAR-10), plain SGD 0.05, "
+        "batch 64; plain, with BN, and with BN followed by a random shift (±0.5) and scale (1 to 1.25) that change "
+        "at each step. At intervals the loss and gradient at 0.5 to 4 step lengths along the gradient, on the batch "
+        "of the step. Paired over seeds."
+    ),
     headline="largest change of the gradient over its norm: plain {relative_plain}, BN {relative_BN}, BN + noise "
     "{relative_BN + noise}; test accuracy {accuracy_plain}, {accuracy_BN}, {accuracy_BN + noise}",
     checks=(
@@ -193,7 +199,8 @@ CLAIM = Claim(
             core=False,
         ),
         Check(
-            "The network without BN trains too (test accuracy above 80 %), so that a plateau does not pass for smoothness.",
+            "The network without BN trains too (test accuracy above 80 %), so that a plateau "
+            "does not pass for smoothness.",
             lambda n: n["accuracy_plain"].low > 80,
             core=False,
         ),

@@ -103,12 +103,16 @@ def draw(m: Measurement):
 CLAIM = Claim(
     name="variance-shift",
     title="Dropout before BN shifts the variance at test time; after BN it does not",
-    statement="Dropout makes noise in training and none at test, while BN's running statistics were learned with it: placed "
-    "before BN the statistics are off at test. Placed after BN they are right.",
+    statement=(
+        "Dropout makes noise in training and none at test, while BN's running statistics were learned with it: placed "
+        "before BN the statistics are off at test. Placed after BN they are right."
+    ),
     source="Text 001 (regularization in BN), after Li et al. 2018; text 003 advises against both on one layer",
-    method="Hidden activations of the images through dropout and BN with cumulative statistics; the std of BN's output in "
-    "inference, which is 1 where statistics fit, against dropout rate, with the value predicted from the activations' "
-    "moments. Also at the BN of the next layer, when dropout stands behind the BN before it.",
+    method=(
+        "Hidden activations of the images through dropout and BN with cumulative statistics; the std of BN's output "
+        "in inference, which is 1 where statistics fit, against dropout rate, with the value predicted from the "
+        "activations' moments. Also at the BN of the next layer, when dropout stands behind the BN before it."
+    ),
     headline="std in inference with dropout 0.5 before BN {direct_0.5}, {law_0.5} of the predicted; at the next BN "
     "{next_0.5}",
     checks=(
@@ -136,7 +140,7 @@ CLAIM = Claim(
     measure=measure,
     draw=draw,
     errata=(
-        "Dropout behind a BN is dropout before the BN of the next layer, whose statistics shift as much. The place spares "
-        "the BN of its own layer only; the last one is spared entirely.",
+        "Dropout behind a BN is dropout before the BN of the next layer, whose statistics shift as much. The place "
+        "spares the BN of its own layer only; the last one is spared entirely.",
     ),
 )

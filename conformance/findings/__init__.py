@@ -74,7 +74,8 @@ def parse(path: Path) -> Finding:
     lacks = [heading for heading in ("## Expected", "## Got", "## Script", "## Cause") if f"\n{heading}\n" not in text]
     if not (title and script) or lacks or tuple(fields) != FIELDS or fields["kind"] not in KINDS:
         raise ValueError(
-            f"{path.name} needs a title, the fields {', '.join(FIELDS)}, a script and four sections; lacks {lacks}, has {tuple(fields)}"
+            f"{path.name} needs a title, the fields {', '.join(FIELDS)}, a script and four sections; "
+            f"lacks {lacks}, has {tuple(fields)}"
         )
     return Finding(path.stem, title[1], fields, text, script[1])
 

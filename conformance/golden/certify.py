@@ -63,7 +63,8 @@ def _differences(what, held, proved):
     first = int(np.argmax(unequal)) // held.itemsize
     count = int(unequal.reshape(-1, held.itemsize).any(1).sum())
     return [
-        f"{what}: {count} of {held.size} differ, first at {first}: frozen {held.flat[first]!r}, proved {proved.flat[first]!r}"
+        f"{what}: {count} of {held.size} differ, first at {first}: frozen {held.flat[first]!r}, "
+        f"proved {proved.flat[first]!r}"
     ]
 
 

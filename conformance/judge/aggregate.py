@@ -31,8 +31,9 @@ class Aggregate(NamedTuple):
 
     def text(self) -> str:
         return (
-            f"no value is off by more than its allowance, but together they are: sum of errors {self.total:.3g}, allowance "
-            f"{self.total_allowed:.3g}; root of the sum of squares {self.root:.3g}, allowance {self.root_allowed:.3g}"
+            "no value is off by more than its allowance, but together they are: sum of errors "
+            f"{self.total:.3g}, allowance {self.total_allowed:.3g}; root of the sum of squares {self.root:.3g}, "
+            f"allowance {self.root_allowed:.3g}"
         )
 
 

@@ -232,9 +232,9 @@ def _compare_values(values, exact, limit, allowed):
     lost = score > 1
     kind = "nan" if np.any(lost & np.isnan(values)) else "inf" if np.any(lost & got_odd & ~want_odd) else "value"
     message = (
-        f"{found['mismatches']} of {found['count']} values differ; worst at {found['worst_index']}: got {values[worst]:.9g}, "
-        f"expected {exact[worst]:.9g}, error {error[worst]:.3g}, allowance {np.broadcast_to(allowed, error.shape)[worst]:.3g}, "
-        f"score {largest:.3g}"
+        f"{found['mismatches']} of {found['count']} values differ; worst at {found['worst_index']}: got "
+        f"{values[worst]:.9g}, expected {exact[worst]:.9g}, error {error[worst]:.3g}, allowance "
+        f"{np.broadcast_to(allowed, error.shape)[worst]:.3g}, score {largest:.3g}"
     )
     return found | {"kind": kind, "message": message}
 

@@ -56,7 +56,8 @@ class Folder:
         for key, value in expected.items():
             if about.get(key) != value:
                 raise UsageError(
-                    f"export.json has {key} {str(about.get(key))[:80]!r}, expected {value!r}: export again with this version"
+                    f"export.json has {key} {str(about.get(key))[:80]!r}, expected {value!r}: "
+                    "export again with this version"
                 )
         if about.get("format") not in FORMATS:
             raise UsageError(

@@ -30,7 +30,8 @@ def describe(console: Console, golden: Golden, case: Case, running_ddof: int) ->
     spec, inputs = clauses(), golden.inputs(case)
     say(f"{case.id}: {case.says}")
     say(
-        f"family {case.family}; x {case.x_dtype} {case.shape}, channel_axes {case.channel_axes}, eps {case.eps}, decay {case.decay}"
+        f"family {case.family}; x {case.x_dtype} {case.shape}, channel_axes {case.channel_axes}, eps "
+        f"{case.eps}, decay {case.decay}"
     )
     say(f"parameters {case.param_dtype}, state {case.state_dtype}")
     for number in case.clauses:
@@ -47,7 +48,8 @@ def describe(console: Console, golden: Golden, case: Case, running_ddof: int) ->
     say(f"\nreproduce\n  bnconform run IMPL -k {case.id}")
     say("  from bnconform.conformance.golden.store import Golden; golden = Golden()")
     say(
-        f"  case = golden.cases[{case.id!r}]; inputs, wanted = golden.inputs(case), golden.wanted(case, running_ddof={running_ddof})"
+        f"  case = golden.cases[{case.id!r}]; inputs, wanted = golden.inputs(case), "
+        f"golden.wanted(case, running_ddof={running_ddof})"
     )
     if mutants := Kills.load().telling(case.id):
         say(f"\nkills {', '.join(mutants)}")
@@ -68,5 +70,5 @@ def _describe_outputs(say, case, inputs, wanted, running_ddof):
 def _brief(array: np.ndarray) -> str:
     flat = np.asarray(array).ravel()
     kind = np.float64 if flat.dtype.name == "bfloat16" else flat.dtype
-    values = ", ".join(f"{value:.8g}" if kind != bool else str(value) for value in flat[:SHOWN].astype(kind))
+    values = ", ".join(f"{value:.8g}" if array.dtype.kind != "b" else str(value) for value in flat[:SHOWN].astype(kind))
     return f"{array.dtype.name} {tuple(array.shape)}: {values}" + (", …" if flat.size > SHOWN else "")

@@ -10,7 +10,7 @@ def render(report: dict) -> str:
     root = xml.Element("testsuites", name="bnconform")
     for implementation in report["implementations"]:
         rows = [row for row in report["results"] if row["implementation"] == implementation["name"]]
-        count = lambda statuses: str(sum(row["status"] in statuses for row in rows))
+        count = lambda statuses, rows=rows: str(sum(row["status"] in statuses for row in rows))
         suite = xml.SubElement(
             root,
             "testsuite",

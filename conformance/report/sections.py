@@ -37,9 +37,10 @@ def _accuracy(report) -> str:
             rows.append(f"<tr><td>{escape(name)}</td><td>{found['variance']}</td><td>{output}</td>{cells}</tr>")
     drawing = _drawn(figure, report, grades) if find_spec("matplotlib") else ""
     return (
-        "<h2>Accuracy by conditioning</h2><p class='soft'>Worst (median) score against the allowance of a two-pass variance and pairwise "
-        "sums, whatever the implementation declares, at mean / standard deviation 1 to 1e7. The variance algorithm is told from these "
-        "scores alone.</p><div class='scroll'><table><tr><th>implementation</th><th>variance</th><th>output</th>"
+        "<h2>Accuracy by conditioning</h2><p class='soft'>Worst (median) score against the allowance of a two-pass "
+        "variance and pairwise sums, whatever the implementation declares, at mean / standard deviation 1 to 1e7. The "
+        "variance algorithm is told from these scores alone.</p>"
+        "<div class='scroll'><table><tr><th>implementation</th><th>variance</th><th>output</th>"
         f"{head}</tr>{''.join(rows)}</table></div>{drawing}"
     )
 
@@ -49,7 +50,10 @@ def _drawn(figure, report, grades) -> str:
     try:
         return figure(report["results"], *grades)
     except Exception as error:
-        return f"<p class='soft'>The figure could not be drawn: {escape(line(f'{type(error).__name__}: {error}', 300))}</p>"
+        return (
+            "<p class='soft'>The figure could not be drawn: "
+            f"{escape(line(f'{type(error).__name__}: {error}', 300))}</p>"
+        )
 
 
 def _score(entry) -> str:

@@ -119,7 +119,8 @@ def print_results(console: Console, results: list[Judged]) -> None:
             for reason, count, cases in reasons(judged, status):
                 where = ", ".join(cases[:3]) + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")
                 console.print(
-                    f"[{COLOURS[status]}]{status}[/] {marked(judged.name)}: {marked(reason)} ({count} outputs: {where})",
+                    f"[{COLOURS[status]}]{status}[/] {marked(judged.name)}: {marked(reason)} "
+                    f"({count} outputs: {where})",
                     highlight=False,
                     soft_wrap=True,
                 )

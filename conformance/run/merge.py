@@ -34,7 +34,8 @@ def merge(paths: list[Path]) -> Journal:
             other = whole.hellos.setdefault(name, part.hellos[name]).difference(part.hellos[name])
             if other:
                 raise JournalError(
-                    f"{path} does not belong to {first_path}: {name} is not what it was there: {other}; judge that part again"
+                    f"{path} does not belong to {first_path}: {name} is not what it was there: "
+                    f"{other}; judge that part again"
                 )
             whole.results[name] |= part.results[name]
     return whole

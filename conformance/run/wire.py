@@ -47,7 +47,7 @@ class Question:
 
     @property
     def room(self) -> int:
-        """Bytes that one output may have: no output has more elements than the largest input, or than a few channels."""
+        """Bytes that one output may have: none has more elements than the largest input, or than a few channels."""
         return 16 * max((array.size for array in self.inputs.values()), default=0) + SPARE
 
     @property

@@ -18,7 +18,8 @@ def merge_moments(means, variances, counts):
     counts = [int(count) for count in counts]
     if not counts or not len(means) == len(variances) == len(counts):
         raise DomainError(
-            f"{len(means)} means, {len(variances)} variances, {len(counts)} counts, expected as many of each, at least one",
+            f"{len(means)} means, {len(variances)} variances, {len(counts)} counts, expected "
+            "as many of each, at least one",
             "BN-6.3",
         )
     total = sum(counts)

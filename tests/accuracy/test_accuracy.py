@@ -66,9 +66,13 @@ def test_numeric_mistake_exceeds_tenfold_on_the_cases_that_name_it(name):
     assert row["right"] <= 1
 
 
-SUITE = {"one-pass declared as two-pass": "conditioning/ratio-1e4-nchw", "statistics stored in half": "conditioning/ratio-1e1-nhwc",
-         "eps rounded to half": "parameters/eps-default-small-variance-nchw", "inverse root of 12 bits": "shapes/nchw",
-         "half-precision accumulation": "large/sum-ratio-1"}  # fmt: skip
+SUITE = {
+    "one-pass declared as two-pass": "conditioning/ratio-1e4-nchw",
+    "statistics stored in half": "conditioning/ratio-1e1-nhwc",
+    "eps rounded to half": "parameters/eps-default-small-variance-nchw",
+    "inverse root of 12 bits": "shapes/nchw",
+    "half-precision accumulation": "large/sum-ratio-1",
+}
 
 
 def judged(variant, id):

@@ -33,13 +33,13 @@ import numpy as np, pytest, torch
 from bnconform.conformance.golden import Golden
 
 GOLDEN = Golden()
-CASES = [c for c in GOLDEN.cases.values() if c.family == "shapes" and c.channel_axes == (1,) and len(c.shape) in (2, 3, 4, 5)]
+LAYERS = {2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm1d, 4: torch.nn.BatchNorm2d, 5: torch.nn.BatchNorm3d}
+CASES = [c for c in GOLDEN.cases.values() if c.family == "shapes" and c.channel_axes == (1,) and len(c.shape) in LAYERS]
 
 @pytest.mark.parametrize("case", CASES * REPEAT, ids=lambda c: c.id)
 def test_case(case):
     inputs, wanted = GOLDEN.inputs(case), GOLDEN.wanted(case, 1)
-    kind = {2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm1d, 4: torch.nn.BatchNorm2d, 5: torch.nn.BatchNorm3d}[len(case.shape)]
-    layer = kind(case.shape[1], eps=case.eps, momentum=1 - case.decay)
+    layer = LAYERS[len(case.shape)](case.shape[1], eps=case.eps, momentum=1 - case.decay)
     layer.load_state_dict({"weight": torch.tensor(inputs["gamma"]), "bias": torch.tensor(inputs["beta"]),
         "running_mean": torch.tensor(inputs["running_mean"]), "running_var": torch.tensor(inputs["running_var"]),
         "num_batches_tracked": torch.tensor(0)})

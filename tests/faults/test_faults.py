@@ -2,9 +2,9 @@
 
 import psutil
 import pytest
-from faults import faults
+from faults import table
 from faults.breaks import BREAKS
-from faults.faults import FAULTS
+from faults.table import FAULTS
 
 from bnconform.conformance.run.family import MARK
 from bnconform.conformance.run.process import Worker
@@ -38,20 +38,18 @@ def alive(marks):
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault_costs_its_case_alone(name, marks):
     fault = FAULTS[name]
-    judged = faults.judge_fault(fault)
-    found = faults.worst(judged)
+    judged = table.judge_fault(fault)
+    found = table.worst(judged)
     assert (found.status, found.kind.startswith(fault.kind)) == (fault.status, True), found
     assert fault.text in found.message
     others = ["crashed"] if fault.source is not None else ["pass"]
-    assert faults.statuses(judged, faults.BEFORE) == faults.statuses(judged, faults.AFTER) == others
+    assert table.statuses(judged, table.BEFORE) == table.statuses(judged, table.AFTER) == others
     assert not alive(marks)
 
 
 def test_page_tells_every_fault_and_break():
     rows = [
-        line.split(" | ")[0].removeprefix("| ")
-        for line in faults.PAGE.read_text().splitlines()
-        if line.startswith("| ")
+        line.split(" | ")[0].removeprefix("| ") for line in table.PAGE.read_text().splitlines() if line.startswith("| ")
     ]
     told = [fault.says for fault in FAULTS.values()] + [fault.name for fault in BREAKS]
     assert [row for row in rows if not row.startswith("the ")] == told

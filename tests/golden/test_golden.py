@@ -65,7 +65,7 @@ def test_flipped_bit_is_named_as_damage(tmp_path):
 
 def test_missing_manifest_is_a_clear_error(tmp_path):
     with pytest.raises(GoldenError, match="cannot read .*manifest.json"):
-        Golden(tmp_path).cases
+        list(Golden(tmp_path).cases)
 
 
 def test_frozen_files_stay_small():

@@ -196,7 +196,8 @@ def test_inputs_are_not_changed():
     before, mean = x.tobytes(), np.zeros(2, np.float32)
     out = oracle.evaluate(
         [{"mode": "train", "x": x, "dy": x}],
-        gamma=None, beta=None, running_mean=mean, running_var=None, eps=0.1, decay=0.9, running_ddof=0, channel_axes=(1,),
+        gamma=None, beta=None, running_mean=mean, running_var=None,
+        eps=0.1, decay=0.9, running_ddof=0, channel_axes=(1,),
     )  # fmt: skip
     assert x.tobytes() == before and mean.tolist() == [0, 0]
     assert "running_var" not in out[0] and "dgamma" not in out[0]
@@ -229,7 +230,8 @@ def test_channel_axes_outside_the_domain_raise(axes):
     with pytest.raises(ValueError, match="BN-1.1"):
         oracle.evaluate(
             [{"mode": "train", "x": np.ones((2, 2))}],
-            gamma=None, beta=None, running_mean=None, running_var=None, eps=0.1, decay=None, running_ddof=0, channel_axes=axes,
+            gamma=None, beta=None, running_mean=None, running_var=None,
+            eps=0.1, decay=None, running_ddof=0, channel_axes=axes,
         )  # fmt: skip
 
 
@@ -244,7 +246,8 @@ def test_oracle_runs_without_the_reference():
     code = f"""
 import importlib.util, sys
 sys.modules["bnconform"] = None
-spec = importlib.util.spec_from_file_location("alone", {str(package)!r}, submodule_search_locations=[{str(package.parent)!r}])
+search = [{str(package.parent)!r}]
+spec = importlib.util.spec_from_file_location("alone", {str(package)!r}, submodule_search_locations=search)
 alone = importlib.util.module_from_spec(spec)
 sys.modules["alone"] = alone
 spec.loader.exec_module(alone)

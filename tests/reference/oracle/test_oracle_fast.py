@@ -29,13 +29,15 @@ PROBLEMS = {
     "normal": lambda rng, shape, dtype: rng.standard_normal(shape).astype(dtype),
     "mean 1e7": lambda rng, shape, dtype: near_mean(rng, shape, 1e7 if dtype.itemsize > 2 else 1e3, dtype),
     "wide": lambda rng, shape, dtype: wide(rng, shape, -12, 14, dtype),
-    "wider": lambda rng, shape, dtype: wide(rng, shape, -1060, 1020, dtype) if dtype == np.float64 else wide(rng, shape, -24, 15, dtype),
-    "tiny": lambda rng, shape, dtype: wide(rng, shape, -1074, -1060, dtype) if dtype == np.float64 else wide(rng, shape, -24, -20, dtype),
-    "huge": lambda rng, shape, dtype: wide(rng, shape, 1015, 1024, dtype) if dtype == np.float64 else wide(rng, shape, 10, 15, dtype),
+    "wider": lambda rng, shape, dtype: wide(rng, shape, *((-1060, 1020) if dtype == np.float64 else (-24, 15)), dtype),
+    "tiny": lambda rng, shape, dtype: wide(rng, shape, *((-1074, -1060) if dtype == np.float64 else (-24, -20)), dtype),
+    "huge": lambda rng, shape, dtype: wide(rng, shape, *((1015, 1024) if dtype == np.float64 else (10, 15)), dtype),
     "subnormal float32": lambda rng, shape, dtype: wide(rng, shape, -148, -120, dtype),
     "lattice": lambda rng, shape, dtype: rng.integers(-4, 5, shape).astype(dtype),
     "constant": lambda rng, shape, dtype: np.full(shape, 0.1).astype(dtype),
-    "outlier": lambda rng, shape, dtype: np.where(np.arange(shape[0])[:, None] == 1, 3e4, rng.standard_normal(shape)).astype(dtype),
+    "outlier": lambda rng, shape, dtype: np.where(
+        np.arange(shape[0])[:, None] == 1, 3e4, rng.standard_normal(shape)
+    ).astype(dtype),
     "zeros": lambda rng, shape, dtype: np.zeros(shape, dtype),
 }  # fmt: skip
 
@@ -194,7 +196,8 @@ def test_exact_rows_agree_with_their_elements_at_every_index():
     x = rng.standard_normal((2, 3, 4)).astype(np.float32)
     (out,) = oracle.evaluate(
         [{"mode": "train", "x": x}],
-        gamma=None, beta=None, running_mean=None, running_var=None, eps=1e-5, decay=None, running_ddof=0, channel_axes=(2, 0),
+        gamma=None, beta=None, running_mean=None, running_var=None,
+        eps=1e-5, decay=None, running_ddof=0, channel_axes=(2, 0),
     )  # fmt: skip
     y = out["y"].round("float32")
     for index in np.ndindex(x.shape):
@@ -209,7 +212,8 @@ def test_equal_inputs_are_decided_once(monkeypatch):
     x = np.zeros((1000, 1), np.float32)
     (out,) = oracle.evaluate(
         [{"mode": "train", "x": x}],
-        gamma=None, beta=None, running_mean=None, running_var=None, eps=1e-5, decay=None, running_ddof=0, channel_axes=(1,),
+        gamma=None, beta=None, running_mean=None, running_var=None,
+        eps=1e-5, decay=None, running_ddof=0, channel_axes=(1,),
     )  # fmt: skip
     assert not out["y"].round("float32").any()
     assert len(calls) == 1 and out["y"].proof.exact == 1000

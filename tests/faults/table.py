@@ -1,6 +1,6 @@
 """The table of faults: every misbehaving backend of `faulty.py` is run, and what the user sees is written down.
 
-python -m faults.faults [PATH]        (default: FAULTS.md beside this module)
+python -m faults.table [PATH]        (default: FAULTS.md beside this module)
 """
 
 import os
@@ -22,9 +22,10 @@ WIDTH = 240  # characters of a message in the table
 
 HEAD = f"""# What a misbehaving backend does to the run
 
-Each row is a real backend (`faulty.py`, `faulty_system.py`), judged by itself on three cases: `{BEFORE}`, `{VICTIM}`, in whose training step
-it misbehaves, and `{AFTER}`. "status" and "what the report says" are those of the victim's worst output. "before, after"
-are the other two cases: nothing measured may be lost. Written by `python -m faults.faults`.
+Each row is a real backend (`faulty.py`, `faulty_system.py`), judged by itself on three cases: `{BEFORE}`,
+`{VICTIM}`, in whose training step it misbehaves, and `{AFTER}`. "status" and "what the report says" are those of the
+victim's worst output. "before, after" are the other two cases: nothing measured may be lost. Written by
+`python -m faults.table`.
 
 | the backend … | status | what the report says | before, after |
 |---|---|---|---|
@@ -33,9 +34,10 @@ are the other two cases: nothing measured may be lost. Written by `python -m fau
 BREAKS_HEAD = """
 # What is left of a run that is broken off
 
-Real runs of the command line (`breaks.py`) of two implementations on 46 cases. The backend strikes at its coordinator in the middle of a
-case. "kept" are the results that the journal holds afterwards; "left" the processes that live on; the last column compares the report
-of the run taken up with `--resume` to that of a run without a break, by the hash of all but times.
+Real runs of the command line (`breaks.py`) of two implementations on 46 cases. The backend strikes at its
+coordinator in the middle of a case. "kept" are the results that the journal holds afterwards; "left" the processes
+that live on; the last column compares the report of the run taken up with `--resume` to that of a run without a
+break, by the hash of all but times.
 
 | the run meets … | exit status | the last line on stderr | kept | left | resumed report |
 |---|---|---|---|---|---|
