@@ -42,8 +42,8 @@ class Operation:
     method, arguments, keywords: how the adapter is asked, the arguments being tensors, options or the mode. otherwise:
     the method that stands in for one that is not there. training: the batch's statistics normalize, and move the
     running ones. static: needs no layer, and is asked of the class. words(options): what the oracle's step has beside
-    its tensors. answer(case, tensors): the oracle's answer, for what is static. numerics: of its arithmetic, given what is
-    declared. allowances(case, tensors, step, numerics): for what is static; all else is a point of a layer's life
+    its tensors. answer(case, tensors): the oracle's answer, for what is static. numerics: of its arithmetic, given what
+    is declared. allowances(case, tensors, step, numerics): for what is static; all else is a point of a layer's life
     (`judge.allowances`).
     """
 
