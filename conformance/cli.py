@@ -22,6 +22,10 @@ COMMANDS = {
         "bnconform.conformance.identify.cli:identify",
         "Semantics of an implementation, inferred from probes alone.",
     ),
+    "translate": (
+        "bnconform.conformance.moving.cli:translate_command",
+        "BN parameters, state and arguments from one framework's convention to another's, with proof.",
+    ),
     "export": ("bnconform.conformance.ports.cli:export", "Cases as files, for ports without Python."),
     "judge": ("bnconform.conformance.ports.cli:judge", "Judge the outputs that a port wrote into such files."),
     "accuracy": (

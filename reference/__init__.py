@@ -15,6 +15,16 @@ from .running import RunningState, population_statistics
 
 __version__ = "0.1.0"
 
+
+def __getattr__(name):
+    """`bnconform.translate` belongs to the harness, which uses the definition: it is found by name, when asked for."""
+    if name == "translate":
+        import importlib
+
+        return getattr(importlib.import_module("bnconform.conformance.moving"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "DomainError",
     "Gradients",
