@@ -14,7 +14,7 @@ from ..golden.store import Golden, GoldenError
 from ..judge.known import KnownError
 from ..mistakes.museum import table as exhibits
 from ..report.console import console
-from ..report.files import obstacle
+from ..report.files import is_stream, obstacle
 from ..report.terminal import ProgressListener
 from ..text import line
 from .conclude import EX_IOERR, conclude, kept, tell
@@ -126,7 +126,7 @@ def run(implementations, patterns, quick, journal_path, resume, folder, json_pat
     out = console()
     keep_freed_memory()
     try:
-        own = json_path and f"{json_path}.journal"
+        own = None if not json_path or is_stream(json_path) else f"{json_path}.journal"
         *paths, _ = all_writable(json_path, html_path, junit_path, journal_path or own)
         named = bool(implementations)
         names = list(dict.fromkeys(implementations)) or [e.name for e in registry.entries().values() if e.required]

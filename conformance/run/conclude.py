@@ -1,12 +1,10 @@
 """What comes after the judging: diagnosis, reports, tables. Each costs at most its own part, and none the results."""
 
-import sys
 from contextlib import contextmanager
 
 import click
 
 from ..report import data as reports
-from ..report.console import silence
 from ..report.files import write
 from ..report.terminal import print_results
 from ..text import line
@@ -28,8 +26,6 @@ class Parts:
             yield
         except Interrupted as interrupt:
             self._lost(f"interrupted by {interrupt.name}: {what} is not complete", interrupt.status)
-        except BrokenPipeError:
-            silence()  # whoever read it has gone
         except OSError as error:
             self._lost(f"cannot write {what}: {error.strerror or error}", EX_IOERR)
         except Exception as error:  # a library that is broken, a report that an odd result has broken
@@ -63,9 +59,8 @@ def conclude(out, results, cases, golden, paths, named=True, journal=None, more=
             print_results(out, results)
             for text in [*more, *(f"wrote {path}" for path in written)]:
                 out.print(text, highlight=False, markup=False, soft_wrap=True)
-            sys.stdout.flush()
-    if parts.status == EX_IOERR:
-        _flush_nowhere()
+            if (lost := getattr(out.file, "lost", None)) is not None:
+                raise lost
     if parts.status and journal is not None and journal.on_disk:
         tell(kept(journal))
     return parts.status or reports.exit_status(results, named)
@@ -78,10 +73,10 @@ def kept(journal) -> str:
 
 def _diagnosed(results, golden, parts):
     """Each with its diagnosis; where that is interrupted, the rest without."""
-    from ..diagnosis.judged import diagnosed
-
     done = []
     with parts.part("the diagnosis"):
+        from ..diagnosis.judged import diagnosed  # long to load
+
         for judged in results:
             done.append(diagnosed(judged, golden))
     return done + results[len(done) :]
@@ -93,14 +88,6 @@ def _write(parts, path, render, data, cases):
         write(path, render(data, cases))
         return True
     return False
-
-
-def _flush_nowhere():
-    """What standard output could not take must not be tried again at exit."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        silence()
 
 
 def _html(data, cases):
