@@ -1,4 +1,4 @@
-"""What may go wrong around a run: places that cannot be written, readers that go away, a terminal that knows no letters.
+"""What may go wrong around a run: places that cannot be written, readers that go away, a terminal without letters.
 
 Each is a real run of the command line in a folder of its own, under a shell. What is promised: the exit status, the
 line on standard error, and that everything else comes.
