@@ -25,6 +25,8 @@ tracks none. Optional methods:
     fold(weight, bias, kind)           static: the preceding layer with BN folded in  [BN-4.3]
     compiling()                        static: seconds this process has spent compiling, for the report's table of times
 
+    script                             static: framework code that `bnconform shrink` writes in place of the contract's
+                                       calls, by name: import, layer, train, infer, frozen, outputs, state
     settings(device)                   static: what else may change its numbers (driver, threads, switches), by name,
                                        for the report
 

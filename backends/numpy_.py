@@ -15,6 +15,8 @@ class NumpyReference:
     conventions = Conventions(
         running_ddof=1,
         default_eps=None,
+        # NumPy adds one term after the other where the axes that are reduced do not lie side by side in memory
+        reduction="sequential",
         compute=dict.fromkeys(FLOATS, "float64"),
         exposes=("y", "batch_mean", "batch_var", "dx", "dgamma", "dbeta", "running_mean", "running_var"),
     )

@@ -102,6 +102,24 @@ def _numbers(config):
     return {"eps": config.eps, "momentum": None if config.decay is None else 1.0 - config.decay}
 
 
+_CALL = "a = t(x).requires_grad_(); layer.zero_grad(); y = layer.{mode}()(a); dy is None or y.backward(t(dy))"
+SCRIPT = {
+    "import": "import torch",
+    "layer": "t = lambda a: torch.from_numpy(a.astype('f4') if a.dtype == 'bfloat16' else a).to(getattr(torch, a.dtype.name))\n"
+    "layer = torch.nn.BatchNorm{dimensions}d({channels}, eps={eps}, momentum={momentum}, affine={affine}, track_running_stats={tracks})\n"
+    "given = dict(weight=gamma, bias=beta, running_mean=running_mean, running_var=running_var)\n"
+    "layer.load_state_dict(layer.state_dict() | {{n: t(v) for n, v in given.items() if v is not None}}, assign=True)",
+    "train": _CALL.format(mode="train"),
+    "infer": _CALL.format(mode="eval"),
+    "frozen": _CALL.format(mode="eval"),
+    "y": "y.tolist()",
+    "dx": "a.grad.tolist()",
+    "dgamma": "layer.weight.grad.tolist()",
+    "dbeta": "layer.bias.grad.tolist()",
+    "state": "layer.{output}.tolist()",
+}
+
+
 class TorchModule(_Torch):
     """`torch.nn.BatchNorm1d` for ranks 2 and 3, `2d` for rank 4, `3d` for rank 5; state through `load_state_dict`."""
 
@@ -109,6 +127,8 @@ class TorchModule(_Torch):
         CONVENTIONS,
         cannot=dict(CONVENTIONS.cannot) | {"beta-without-gamma": "torch.nn.BatchNorm has a bias only beside a weight"},
     )
+
+    script = SCRIPT
 
     def __init__(self, config, gamma, beta, running_mean, running_var):
         self.device = place(config.device)

@@ -36,6 +36,14 @@ COMMANDS = {
         "bnconform.conformance.findings.cli:findings",
         "Defects of framework releases, and which of them are still there.",
     ),
+    "search": (
+        "bnconform.conformance.search.cli:search",
+        "Wrong and worst results that no list holds: random problems and hill climbing.",
+    ),
+    "shrink": (
+        "bnconform.conformance.search.cli:shrink_",
+        "The smallest problem that still fails like a case, as a script.",
+    ),
     "bench": ("bnconform.conformance.bench.cli:bench", "Time and memory of reference and implementations, as ratios."),
     "claims": (
         "bnconform.conformance.claims.cli:claims",

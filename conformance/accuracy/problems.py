@@ -60,7 +60,7 @@ GRADIENTS = {
 }
 
 
-def _power(rng, low, high, count):
+def power(rng, low, high, count):
     """Numbers whose decimal exponents are uniform."""
     return 10.0 ** rng.uniform(low, high, count)
 
@@ -73,20 +73,20 @@ def draw(rng: np.random.Generator, m: int, count: int, dtype: str = "float32") -
     """
     kind = np.dtype(dtype)
     z = SHAPES[rng.choice(list(SHAPES))](rng, (m, count))
-    ratio = _power(rng, -1, 7, count)
-    scale = np.where(rng.random(count) < 0.9, _power(rng, -3, 3, count), _power(rng, -15, 8, count))
+    ratio = power(rng, -1, 7, count)
+    scale = np.where(rng.random(count) < 0.9, power(rng, -3, 3, count), power(rng, -15, 8, count))
     sign = rng.choice([-1.0, 1.0], count)
-    eps = _power(rng, -10, 0, count) * np.where(rng.random(count) < 0.5, scale**2, 1.0)
+    eps = power(rng, -10, 0, count) * np.where(rng.random(count) < 0.5, scale**2, 1.0)
     eps = np.maximum(eps, 1e-25)  # r^2, which the second order needs, stays within float32
     x = (scale * (z + sign * ratio)).astype(kind)
-    dy = GRADIENTS[rng.choice(list(GRADIENTS))](rng, z) * _power(rng, -3, 3, count)
+    dy = GRADIENTS[rng.choice(list(GRADIENTS))](rng, z) * power(rng, -3, 3, count)
     far = 1 + 0.3 * rng.standard_normal(count)
     return Batch(
         x=x,
         dy=dy.astype(kind),
         x_dot=(rng.standard_normal(z.shape) + rng.choice([0.0, 1.0, 10.0])).astype(kind),
-        gamma=(rng.choice([-1.0, 1.0], count) * _power(rng, -2, 2, count)).astype(kind),
-        beta=(rng.standard_normal(count) * _power(rng, -2, 2, count)).astype(kind),
+        gamma=(rng.choice([-1.0, 1.0], count) * power(rng, -2, 2, count)).astype(kind),
+        beta=(rng.standard_normal(count) * power(rng, -2, 2, count)).astype(kind),
         eps=eps.astype(kind).astype(np.float64),
         running_mean=(scale * (sign * ratio + rng.standard_normal(count))).astype(kind),
         running_var=(scale**2 * far**2).astype(kind),

@@ -68,7 +68,12 @@ def _step(case, inputs, index, state, operation, conventions, numerics):
         at = batch_allowance(x, layout, operation.numerics(numerics), arrays.get("mask"))
     common = {"eps": case.eps, "channel_axes": case.channel_axes, "numerics": numerics, "training": operation.training}
     limits = operation.words(step.options).get("renorm")
-    found = step_allowances(arrays, inputs.get("gamma"), inputs.get("beta"), at, state=before, limits=limits, **common)
+    found = {}
+    if set(step.outputs) - {
+        name for name, like in LIKE.items() if like == "state"
+    }:  # not only the state of a long life
+        given = inputs.get("gamma"), inputs.get("beta")
+        found = step_allowances(arrays, *given, at, state=before, limits=limits, **common)
     if operation.training:
         var_error = np.maximum(at.var_error, at.var_short)
         found |= {"batch_mean": Allowance.independent(at.mean_error), "batch_var": Allowance.leaning(var_error)}

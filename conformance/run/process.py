@@ -57,7 +57,8 @@ class Stopped(Exception):
 class Hello:
     """What a worker says of itself: version, conventions and settings, or the problem that keeps it from working.
 
-    code: module name -> hash of its file (`code.code_of`).
+    code: module name -> hash of its file (`code.code_of`). compiles: it compiles for every shape. script: how its
+    framework is called by hand (`search.script`).
     """
 
     version: str = ""
@@ -67,6 +68,8 @@ class Hello:
     text: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
+    compiles: bool = False
+    script: Mapping[str, str] = field(default_factory=dict)
 
     def difference(self, other: "Hello") -> str | None:
         """What tells another state of the implementation from this one, in words; None where both are the same."""

@@ -50,6 +50,8 @@ def greet(name: str, device: str) -> tuple[type | None, dict]:
             "seconds": seconds,
             "settings": settings(backend, device),
             "code": code_of(backend),
+            "compiles": hasattr(backend, "compiling"),
+            "script": dict(getattr(backend, "script", {})),
         }
         return backend, hello
     except (NotInstalled, UnknownImplementation) as error:

@@ -116,8 +116,9 @@ class StepBounds:
         """gamma r P(dy) [BN-5.1, BN-5.2]."""
         on = self.on
         moved, _ = self.project(dy)
-        # what gamma dy and the slope lose to underflow is multiplied by r
+        # what gamma dy, the slope and mean(dy) lose to underflow is multiplied by r, the latter two by gamma as well
         lost = 4 * on.tiny * self.r.value * (1 + np.abs(self.x_hat.value) if self.training else 1)
+        lost = lost * np.maximum(1, np.abs(self.gamma.value))
         return on.noisy(on.times(on.times(self.gamma, self.r), moved), lost)
 
     def tangent(self, x_dot, gamma_dot, beta_dot):
