@@ -105,8 +105,10 @@ def _numbers(config):
 _CALL = "a = t(x).requires_grad_(); layer.zero_grad(); y = layer.{mode}()(a); dy is None or y.backward(t(dy))"
 SCRIPT = {
     "import": "import torch",
-    "layer": "t = lambda a: torch.from_numpy(a.astype('f4') if a.dtype == 'bfloat16' else a).to(getattr(torch, a.dtype.name))\n"
-    "layer = torch.nn.BatchNorm{dimensions}d({channels}, eps={eps}, momentum={momentum}, affine={affine}, track_running_stats={tracks})\n"
+    "layer": "t = lambda a: torch.from_numpy(a.astype('f4') if a.dtype == 'bfloat16' else a)"
+    ".to(getattr(torch, a.dtype.name))\n"
+    "layer = torch.nn.BatchNorm{dimensions}d({channels}, eps={eps}, momentum={momentum}, affine={affine}, "
+    "track_running_stats={tracks})\n"
     "given = dict(weight=gamma, bias=beta, running_mean=running_mean, running_var=running_var)\n"
     "layer.load_state_dict(layer.state_dict() | {{n: t(v) for n, v in given.items() if v is not None}}, assign=True)",
     "train": _CALL.format(mode="train"),

@@ -106,8 +106,8 @@ class _Clock:
 def _summary(found: Search, rate: float) -> None:
     worst = ", ".join(f"{name} {score:.2f}" for name, score in sorted(found.worst.items()))
     click.echo(
-        f"{found.asker.name} {found.asker.hello.version}, seed {found.seed}: {found.problems:,} problems in {found.calls:,} calls, "
-        f"{rate:,.0f} problems a second, judging included; {len(found.finds)} found.\n"
+        f"{found.asker.name} {found.asker.hello.version}, seed {found.seed}: {found.problems:,} problems in "
+        f"{found.calls:,} calls, {rate:,.0f} problems a second, judging included; {len(found.finds)} found.\n"
         f"Largest scores within the allowance: {worst or 'none'}"
     )
 

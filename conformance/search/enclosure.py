@@ -1,4 +1,4 @@
-"""A cheap enclosure of every output: the definition in wide floating point, with the error that its own analysis allows.
+"""A cheap enclosure of every output: the definition in wide floating point, with the error its own analysis allows.
 
 The values are a textbook two-pass computation in float64, or in `np.longdouble` where float64 itself is judged; the
 radius is the allowance of such a computation with sums in any order (BOUNDS.md). What an enclosure does not decide is

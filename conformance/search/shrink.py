@@ -5,7 +5,7 @@ sizes, memory, parameters, then the numbers themselves. What an edit makes that 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -108,21 +108,25 @@ class Shrinker:
                 return
 
     def _sizes(self):
+        """Every axis in all steps at once, then the batch of each step."""
         for axis in range(len(self.draft.case.shape)):
-            self._lower(lambda draft: draft.case.shape[axis], lambda size: edits.cut(self.draft, axis, size))
-        for step in range(min(len(self.draft.case.steps), 8)) if 0 not in self.draft.case.channel_axes else ():
-            if step < len(self.draft.case.steps):
-                at = f"{step}.x"
-                self._lower(lambda d: d.tensors[at].shape[0], lambda size: edits.cut(self.draft, 0, size, step))
+            self._lower("0.x", axis, None)
+        if 0 not in self.draft.case.channel_axes:
+            for step in range(min(len(self.draft.case.steps), 8)):
+                self._lower(f"{step}.x", 0, step)
 
-    def _lower(self, size_of: Callable, cut: Callable):
-        """The least size: the smallest ones first, then by halving what is taken off."""
+    def _lower(self, name: str, axis: int, step: int | None):
+        """The least size of an axis: the smallest ones first, then by halving what is taken off."""
+
+        def now():
+            return self.draft.tensors[name].shape[axis]
+
         for size in (1, 2, 3, 4):
-            if size < size_of(self.draft) and self.take(cut(size)):
+            if size < now() and self.take(edits.cut(self.draft, axis, size, step)):
                 return
-        less = size_of(self.draft) // 2
+        less = now() // 2
         while less:
-            if size_of(self.draft) - less < 1 or not self.take(cut(size_of(self.draft) - less)):
+            if less >= now() or not self.take(edits.cut(self.draft, axis, now() - less, step)):
                 less //= 2
 
     def _plain(self):
