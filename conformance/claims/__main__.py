@@ -1,4 +1,4 @@
-"""``python -m bnconform.conformance.claims``: the same as ``bnconform claims``."""
+"""`python -m bnconform.conformance.claims`: the same as `bnconform claims`."""
 
 from .cli import claims
 

@@ -1,7 +1,5 @@
 """Robustness to losing single units, with and without batch normalization."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -19,7 +17,7 @@ FRACTIONS = np.linspace(0, 1, 11)
 def ablated_accuracy(model: nn.Sequential, x: Tensor, y: Tensor, orders: list[list[np.ndarray]]) -> np.ndarray:
     """Accuracy, in per cent, with a growing fraction of all hidden units clamped to 0, averaged over random orders.
 
-    ``orders[r][l]`` ranks the units of layer l: unit u is silenced at fraction f where its rank is below f times the
+    `orders[r][l]` ranks the units of layer l: unit u is silenced at fraction f where its rank is below f times the
     width.
     """
     model.eval()

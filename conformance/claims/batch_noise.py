@@ -1,7 +1,5 @@
 """The noise that a batch puts into normalized values, and the laws of its mean and standard deviation."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

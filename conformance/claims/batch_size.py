@@ -1,7 +1,5 @@
 """γ² and test loss against the batch size, with BN in one layer at a time."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import nn

@@ -1,6 +1,4 @@
-"""``bnconform claims``: list the claims, measure one, or measure all and write the page."""
-
-from __future__ import annotations
+"""`bnconform claims`: list the claims, measure one, or measure all and write the page."""
 
 import contextlib
 import importlib.util
@@ -40,7 +38,8 @@ class WrongUse(click.ClickException):
     "--data",
     default="digits",
     metavar="NAME=PATH",
-    help="mnist, fashion-mnist or cifar10 from a folder or .npz file; the bundled digits by default.",
+    help="mnist or fashion-mnist from a folder of IDX files, these or cifar10 from an .npz file; the bundled digits by "
+    "default.",
 )
 @click.option(
     "--out",
@@ -147,7 +146,7 @@ def _measure_one(bars: Progress, name: str, images: Any, **how: Any) -> Result:
 
 
 def _measure(console: Console, images: Any, name: str | None, jobs: int, **how: Any) -> list[Result]:
-    """The claim ``name``, or all of them."""
+    """The claim `name`, or all of them."""
     if name is None:
         return _measure_all(console, images, jobs, **how)
     with Progress(*COLUMNS, console=console, transient=True) as bars:

@@ -1,7 +1,5 @@
 """The committee machine: does a unit with batch normalization generalize like ridge regression with ζ = 1/(2M)?"""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -29,10 +27,10 @@ def train_students(
     rng: np.random.Generator,
     device: str,
 ) -> np.ndarray:
-    """Train one student a problem by SGD on batches of M; returns their weights ``[R, N]`` as used in inference.
+    """Train one student a problem by SGD on batches of M; returns their weights `[R, N]` as used in inference.
 
-    ``x[R, P, N]``, ``y[R, P]``: R independent problems at once. The student is w·x, or γ(w·x - μ_B)/σ_B without β; the
-    first weights have length ``start``. Inference statistics are those of the training set with the final weights. The
+    `x[R, P, N]`, `y[R, P]`: R independent problems at once. The student is w·x, or γ(w·x - μ_B)/σ_B without β; the
+    first weights have length `start`. Inference statistics are those of the training set with the final weights. The
     step falls to 0 on a cosine.
     """
     runs, p, n = x.shape
@@ -63,9 +61,9 @@ def train_students(
 
 
 def _fit(alphas: np.ndarray, errors: np.ndarray, scaled: bool) -> tuple[float, float]:
-    """The ζ whose ridge curve is nearest to ``errors[alpha]`` in log error, and the RMS log distance.
+    """The ζ whose ridge curve is nearest to `errors[alpha]` in log error, and the RMS log distance.
 
-    ``scaled``: the ridge is α·ζ, as for a loss averaged over P samples; otherwise ζ.
+    `scaled`: the ridge is α·ζ, as for a loss averaged over P samples; otherwise ζ.
     """
     grid = np.logspace(-4, 1, 400)
     ridges = grid[:, None] * (alphas if scaled else np.ones_like(alphas))

@@ -1,10 +1,8 @@
 """Generalization error of a linear student of a noisy linear teacher: the text's formulas, corrected, and simulations.
 
-Teacher ``y = w*·x + e`` with x ~ N(0, I_N), w* ~ N(0, I/N), e ~ N(0, delta2); ``alpha = P/N`` samples a weight. The
+Teacher `y = w*·x + e` with x ~ N(0, I_N), w* ~ N(0, I/N), e ~ N(0, delta2); `alpha = P/N` samples a weight. The
 error is the mean of (student(x) - w*·x)² over new x: the teacher's own noise is not counted.
 """
-
-from __future__ import annotations
 
 import numpy as np
 
@@ -61,13 +59,13 @@ def ridge_error_as_printed(ridge: float, alpha: np.ndarray) -> np.ndarray:
 
 
 def problem(rng: np.random.Generator, p: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs ``[P, N]``, targets ``[P]``, teacher ``[N]``)."""
+    """(inputs `[P, N]`, targets `[P]`, teacher `[N]`)."""
     x, w = rng.standard_normal((p, n)), rng.standard_normal(n) / np.sqrt(n)
     return x, x @ w + np.sqrt(DELTA2) * rng.standard_normal(p), w
 
 
 def solve_error(x: np.ndarray, y: np.ndarray, w: np.ndarray, ridge: float) -> float:
-    """Simulated error of the pseudo-inverse (``ridge`` 0) or of ridge regression."""
+    """Simulated error of the pseudo-inverse (`ridge` 0) or of ridge regression."""
     p, n = x.shape
     if ridge == 0:
         fit = np.linalg.lstsq(x, y, rcond=None)[0]

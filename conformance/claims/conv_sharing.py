@@ -1,7 +1,5 @@
 """Convolution sharing: one pair and one statistic a map, and how many independent values that statistic really has."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import nn
@@ -15,9 +13,9 @@ GROUPS = 10
 
 
 def _effective(maps: torch.Tensor, images: int, draws: int, rng: np.random.Generator) -> float:
-    """Independent values behind a batch mean of ``images`` maps: variance of a value / variance of the batch mean.
+    """Independent values behind a batch mean of `images` maps: variance of a value / variance of the batch mean.
 
-    ``maps[n, f, p, q]``; batches are drawn with replacement, so that batch means are independent. Median over the maps.
+    `maps[n, f, p, q]`; batches are drawn with replacement, so that batch means are independent. Median over the maps.
     """
     means = maps.mean((2, 3)).double()  # the batch mean of a map is the mean over images of these
     batch = means[torch.from_numpy(rng.integers(0, len(maps), (draws, images)))].mean(1)

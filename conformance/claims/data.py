@@ -1,24 +1,24 @@
 """Images for the claims: the bundled digits, or files the user points to.
 
-All data sets come out in one form, :class:`Images`: float32 ``[n, channels, height, width]``, shifted and scaled by the
+All data sets come out in one form, `Images`: float32 `[n, channels, height, width]`, shifted and scaled by the
 training images' own mean and standard deviation, in three disjoint parts. Nothing is downloaded.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .readers import DataError, read_cifar10, read_mnist, read_npz
+from .readers import DataError, read_mnist, read_npz
 
 DATASETS = ("digits", "mnist", "fashion-mnist", "cifar10")
+IDX = ("mnist", "fashion-mnist")  # those that come as four IDX files
+PATHS = {True: "the folder or .npz file", False: "the .npz file"}
 
 
 @dataclass(frozen=True)
 class Images:
-    """Train, validation and test images ``[n, c, h, w]`` (float32) with labels ``[n]`` (int64, 0 to 9)."""
+    """Train, validation and test images `[n, c, h, w]` (float32) with labels `[n]` (int64, 0 to 9)."""
 
     name: str
     train_x: np.ndarray
@@ -40,15 +40,12 @@ class Images:
 
 
 def load(name: str = "digits", path: str | Path | None = None, *, quick: bool = True) -> Images:
-    """The named data set; ``path`` is a folder with its files or an ``.npz``, and not needed for the digits.
+    """The named data set; `path` is an `.npz` file or a folder with the IDX files of MNIST or Fashion-MNIST, and not
+    needed for the digits.
 
     At most 1,000 training, 297 validation and 500 test images are used in the quick setting (the digits have no more),
     10,000, 2,000 and 5,000 in the full one, so that it ends in time on two cores.
-
-    Raises
-    ------
-    DataError
-        The name is unknown, the files are not there, or they are not what they should be.
+    Errors: DataError where the name is unknown, the files are not there, or they are not what they should be.
     """
     if name not in DATASETS:
         raise DataError(f"unknown data set {name!r}, expected one of {', '.join(DATASETS)}")
@@ -56,18 +53,13 @@ def load(name: str = "digits", path: str | Path | None = None, *, quick: bool = 
         x, y = _digits()
         return _assemble(name, x[:1297], y[:1297], x[1297:], y[1297:], (1000, 297, 500))
     if path is None:
-        raise DataError(f"{name} is not bundled: say --data {name}=PATH with the folder or .npz file that holds it")
+        raise DataError(f"{name} is not bundled: say --data {name}=PATH with {PATHS[name in IDX]} that holds it")
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
-    if path.is_file():
-        parts = read_npz(path)
-    elif name == "cifar10":
-        parts = read_cifar10(path)
-    elif name == "digits":
-        raise DataError(f"{path}: the digits are bundled; another copy is read from an .npz file only")
-    else:
-        parts = read_mnist(path)
+    if path.is_dir() and name not in IDX:
+        raise DataError(f"{path}: is a folder, expected {PATHS[False]} of {name} (x_train, y_train, x_test, y_test)")
+    parts = read_npz(path) if path.is_file() else read_mnist(path)
     return _assemble(name, *parts, (1000, 297, 500) if quick else (10_000, 2_000, 5_000))
 
 

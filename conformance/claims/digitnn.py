@@ -1,7 +1,5 @@
 """DigitNN: one hidden ReLU layer followed by batch normalization, without bias and without L2."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import nn

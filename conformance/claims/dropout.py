@@ -1,8 +1,6 @@
 """Dropout with batch normalization, before and after it, and with weight normalization, at a small and a large
 batch."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -1,7 +1,5 @@
 """Batch normalization as population normalization and gamma decay: a loss with a known coefficient."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .batch_noise import KURTOSIS, sample
@@ -29,14 +27,14 @@ COLORS = dict(zip(LOSSES, (GREEN, ALT, BN, PINK), strict=True))
 
 
 def _normalized(h: np.ndarray, name: str) -> np.ndarray:
-    """Batches ``h[R, M]`` by their own statistics; without the mean's noise by their root mean square alone."""
+    """Batches `h[R, M]` by their own statistics; without the mean's noise by their root mean square alone."""
     if name.endswith("no mean noise"):
         return h / np.sqrt((h**2).mean(1, keepdims=True))
     return (h - h.mean(1, keepdims=True)) / h.std(1, keepdims=True)
 
 
 def _difference(run: Run, name: str, m: int, gamma: float, law: str = "normal") -> list[float]:
-    """Loss with BN minus loss with PN at ``gamma``, per group of batches."""
+    """Loss with BN minus loss with PN at `gamma`, per group of batches."""
     loss, teacher, _ = LOSSES[name]
     out = []
     for group in range(GROUPS):

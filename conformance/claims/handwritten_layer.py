@@ -1,7 +1,5 @@
 """The hand-written BN layer of the first text beside the framework's, and what each of its errors does."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -22,7 +20,7 @@ EPS = 1e-3
 
 
 class HandWritten(nn.Module):
-    """The text's layer for ``x[N, C]`` with any subset of its ``errors``; with none it is BN with decay 0.9."""
+    """The text's layer for `x[N, C]` with any subset of its `errors`; with none it is BN with decay 0.9."""
 
     def __init__(self, channels: int, errors: frozenset[str] = frozenset(ERRORS)) -> None:
         super().__init__()
@@ -55,7 +53,7 @@ class HandWritten(nn.Module):
 
 
 def _accuracy(model: nn.Module, x: Tensor, y: Tensor, batch: int) -> float:
-    """Accuracy in inference, in per cent, with the images handed over ``batch`` at a time."""
+    """Accuracy in inference, in per cent, with the images handed over `batch` at a time."""
     model.eval()
     with torch.no_grad():
         out = torch.cat([model(part) for part in x.split(batch)])

@@ -1,7 +1,5 @@
 """Statistics for inference: three averages, and how far each is from the population."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .record import Check, Claim, Measurement, Number
@@ -14,7 +12,7 @@ GROUPS = 10
 
 
 def exponential(batch: np.ndarray, decay: float, start: float) -> np.ndarray:
-    """``decay * old + (1 - decay) * batch`` along the last axis, every step kept [BN-3.1]."""
+    """`decay * old + (1 - decay) * batch` along the last axis, every step kept [BN-3.1]."""
     out, state = np.empty_like(batch), np.full(batch.shape[:-1], start)
     for step in range(batch.shape[-1]):
         state = decay * state + (1 - decay) * batch[..., step]
@@ -28,7 +26,7 @@ def cumulative(batch: np.ndarray) -> np.ndarray:
 
 
 def _grouped(label: str, errors: np.ndarray, reference: float = 1.0) -> Number:
-    """Root mean square of ``errors`` over groups of repetitions, over ``reference``."""
+    """Root mean square of `errors` over groups of repetitions, over `reference`."""
     return Number.of(label, [np.sqrt((part**2).mean()) / reference for part in np.array_split(errors, GROUPS)])
 
 

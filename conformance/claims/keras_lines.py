@@ -1,7 +1,5 @@
 """The four Keras lines that are offered as batch normalization, and what they are instead."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .record import Check, Claim, Measurement, Number
@@ -12,9 +10,9 @@ EPS = 1e-3  # Keras' default
 
 
 def four_lines(x: np.ndarray, axis: int = -1, eps: float = EPS) -> np.ndarray:
-    """Mean and standard deviation over ``axis``, eps added to the standard deviation; gamma 1, beta 0.
+    """Mean and standard deviation over `axis`, eps added to the standard deviation; gamma 1, beta 0.
 
-    The text takes ``axis=-1`` of ``x[N, C]``; ``axis=0`` mends that and leaves the second error.
+    The text takes `axis=-1` of `x[N, C]`; `axis=0` mends that and leaves the second error.
     """
     return (x - x.mean(axis, keepdims=True)) / (x.std(axis, keepdims=True) + eps)
 

@@ -1,31 +1,29 @@
 """Relatives of batch normalization that the claims compare it with, as small torch modules.
 
-All take ``x`` of shape ``[N, C]`` or ``[N, C, *spatial]`` with channels on axis 1, as torch does, and keep one
-statistic a channel over the ``m = N * prod(spatial)`` values that share it [BN-1.1]. ``decay`` is the weight of the OLD
-state in running statistics; ``gamma`` and ``beta`` are learned; ``eps`` stands inside the root. Each gradient is
+All take `x` of shape `[N, C]` or `[N, C, *spatial]` with channels on axis 1, as torch does, and keep one
+statistic a channel over the `m = N * prod(spatial)` values that share it [BN-1.1]. `decay` is the weight of the OLD
+state in running statistics; `gamma` and `beta` are learned; `eps` stands inside the root. Each gradient is
 autograd's, and the tests hold it to finite differences.
 """
-
-from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
 
 def per_channel(v: Tensor, x: Tensor) -> Tensor:
-    """``v[C]`` in a shape that broadcasts against ``x[N, C, ...]``."""
+    """`v[C]` in a shape that broadcasts against `x[N, C, ...]`."""
     return v.reshape(1, -1, *[1] * (x.ndim - 2))
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and ddof 0 variance of each channel of ``x[N, C, ...]``, both of shape ``[C]``."""
+    """Mean and ddof 0 variance of each channel of `x[N, C, ...]`, both of shape `[C]`."""
     axes = [0, *range(2, x.ndim)]
     mean = x.mean(axes)
     return mean, ((x - per_channel(mean, x)) ** 2).mean(axes)
 
 
 class Affine(nn.Module):
-    """``gamma * x + beta`` a channel: what is left of batch normalization without statistics."""
+    """`gamma * x + beta` a channel: what is left of batch normalization without statistics."""
 
     def __init__(self, channels: int, gamma: float = 1.0) -> None:
         super().__init__()
@@ -52,7 +50,7 @@ class _Running(Affine):
 
 
 class MeanOnlyNorm(_Running):
-    """``gamma * (x - batch_mean) + beta`` (Salimans and Kingma, 2016): the mean's noise without the variance's."""
+    """`gamma * (x - batch_mean) + beta` (Salimans and Kingma, 2016): the mean's noise without the variance's."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
@@ -64,9 +62,9 @@ class MeanOnlyNorm(_Running):
 
 
 class VarianceOnlyNorm(_Running):
-    """``gamma * x / sqrt(batch_var + eps) + beta`` (Luo et al., 2019): the variance's noise without the mean's.
+    """`gamma * x / sqrt(batch_var + eps) + beta` (Luo et al., 2019): the variance's noise without the mean's.
 
-    ``batch_var`` is taken around the batch mean, as in batch normalization; the mean stays in the output.
+    `batch_var` is taken around the batch mean, as in batch normalization; the mean stays in the output.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,12 +77,12 @@ class VarianceOnlyNorm(_Running):
 
 
 class GhostBatchNorm(_Running):
-    """Batch normalization with statistics over parts of ``ghost`` samples (Hoffer et al., 2017).
+    """Batch normalization with statistics over parts of `ghost` samples (Hoffer et al., 2017).
 
-    The batch is cut along axis 0 into consecutive parts of ``ghost`` samples, each normalized by its own statistics; a
+    The batch is cut along axis 0 into consecutive parts of `ghost` samples, each normalized by its own statistics; a
     last part that is smaller keeps its own too. One update of the running statistics a part, in their order. With
-    ``ghost`` at least ``N`` it is batch normalization (with ddof 0 in the running variance). It tells the noise of the
-    statistics, set by ``ghost``, from the noise of the gradient, set by ``N``.
+    `ghost` at least `N` it is batch normalization (with ddof 0 in the running variance). It tells the noise of the
+    statistics, set by `ghost`, from the noise of the gradient, set by `N`.
     """
 
     def __init__(self, channels: int, gamma: float = 1.0, *, ghost: int, decay: float = 0.9, eps: float = 1e-5) -> None:
@@ -108,10 +106,10 @@ class GhostBatchNorm(_Running):
 
 
 class PopulationNorm(Affine):
-    """``gamma * (x - population_mean) / sqrt(population_var + eps) + beta`` (Luo et al., 2019): no noise of statistics.
+    """`gamma * (x - population_mean) / sqrt(population_var + eps) + beta` (Luo et al., 2019): no noise of statistics.
 
-    The statistics are constants for the gradient, set by :func:`refresh` from a sample of the population, or, where
-    ``live`` is set, in training those of the input itself, with gradient: the caller then passes the whole population
+    The statistics are constants for the gradient, set by `refresh` from a sample of the population, or, where
+    `live` is set, in training those of the input itself, with gradient: the caller then passes the whole population
     through the layer and takes the loss on the batch's rows alone. The layer also keeps what gamma decay needs: the
     rate of positive outputs, F and the excess kurtosis of the input.
     """
@@ -155,9 +153,9 @@ class PopulationNorm(Affine):
         self.shared.fill_(x[0, 0].numel())
 
     def gamma_decay(self, batch: int) -> Tensor:
-        """``sum(zeta * gamma**2)`` over channels, with zeta of the text for ReLU: (rho + 2) F / 8M + rate / 2M.
+        """`sum(zeta * gamma**2)` over channels, with zeta of the text for ReLU: (rho + 2) F / 8M + rate / 2M.
 
-        M is ``batch`` times the positions that share the channel's statistics: the values m of one statistic [BN-1.1].
+        M is `batch` times the positions that share the channel's statistics: the values m of one statistic [BN-1.1].
         """
         m = batch * self.shared
         zeta = (self.excess_kurtosis + 2) * self.fisher / (8 * m) + self.positive_rate / (2 * m)
@@ -166,7 +164,7 @@ class PopulationNorm(Affine):
 
 @torch.no_grad()
 def refresh(model: nn.Module, sample: Tensor) -> None:
-    """Set every :class:`PopulationNorm` in ``model`` from one pass over ``sample``: each sees the earlier ones
+    """Set every `PopulationNorm` in `model` from one pass over `sample`: each sees the earlier ones
     refreshed."""
     layers = [m for m in model.modules() if isinstance(m, PopulationNorm)]
     was_training = model.training
@@ -184,8 +182,8 @@ def refresh(model: nn.Module, sample: Tensor) -> None:
 class UnitWeight(nn.Module):
     """A linear or convolution layer without bias whose weight is divided by its norm, one norm an output channel.
 
-    ``UnitWeight`` followed by :class:`Affine` is weight normalization (Salimans and Kingma, 2016), gamma being its
-    ``g``; followed by a mean-only or variance-only layer it is the text's "WN + mean BN" and "WN + variance BN".
+    `UnitWeight` followed by `Affine` is weight normalization (Salimans and Kingma, 2016), gamma being its
+    `g`; followed by a mean-only or variance-only layer it is the text's "WN + mean BN" and "WN + variance BN".
     """
 
     def __init__(self, linear: nn.Linear | nn.Conv2d) -> None:
@@ -203,5 +201,5 @@ class UnitWeight(nn.Module):
 
 
 def weight_norm(linear: nn.Linear | nn.Conv2d, gamma: float = 1.0) -> nn.Sequential:
-    """Weight normalization of ``linear``: ``gamma * w·x / |w| + beta``."""
+    """Weight normalization of `linear`: `gamma * w·x / |w| + beta`."""
     return nn.Sequential(UnitWeight(linear), Affine(linear.weight.shape[0], gamma))

@@ -1,7 +1,5 @@
 """LeNet with batch normalization from scratch beside the framework's layers, at a learning rate of 1."""
 
-from __future__ import annotations
-
 import copy
 
 import numpy as np
@@ -17,10 +15,10 @@ EPS, DECAY = 1e-5, 0.9
 
 
 class FromScratch(nn.Module):
-    """The text's layer for ``[N, C]`` and ``[N, C, H, W]``, with its flaws.
+    """The text's layer for `[N, C]` and `[N, C, H, W]`, with its flaws.
 
-    Whether gradients are enabled, not ``training``, chooses the statistics; running ones are plain attributes and take
-    the variance with ddof 0. ``ddof`` 1 in training is no flaw of the text's, but the control of the comparison.
+    Whether gradients are enabled, not `training`, chooses the statistics; running ones are plain attributes and take
+    the variance with ddof 0. `ddof` 1 in training is no flaw of the text's, but the control of the comparison.
     """
 
     def __init__(self, channels: int, dims: int, ddof: int = 0) -> None:
@@ -51,7 +49,7 @@ def _ddof1(channels: int, dims: int) -> nn.Module:
 
 
 def lenet(channels: int, norm) -> nn.Sequential:
-    """LeNet on 28x28 with ``norm(channels, dims)`` before each sigmoid (``nn.Identity()`` for none)."""
+    """LeNet on 28x28 with `norm(channels, dims)` before each sigmoid (`nn.Identity()` for none)."""
     return nn.Sequential(
         nn.Conv2d(channels, 6, 5),
         norm(6, 4),
@@ -87,7 +85,7 @@ def _rounded(values: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _losses(model: nn.Module, data: Tensors, run: Run, jitter: np.random.Generator | None = None) -> np.ndarray:
-    """Loss at each of the first steps in float64, lr 1; ``jitter`` rounds every weight and every output of a BN once
+    """Loss at each of the first steps in float64, lr 1; `jitter` rounds every weight and every output of a BN once
     more."""
     model, losses = model.double(), []
     if jitter is not None:
@@ -113,7 +111,7 @@ def _trajectories(run: Run, data: Tensors) -> dict[str, np.ndarray]:
 
     A BN layer and its gradient take some tens of rounded operations a value, in another order in each implementation.
     The allowance at a step is therefore a hundred times what one more rounding of every weight and every BN output
-    makes, the largest so far of three such runs, or what one rounding of the loss is. ``control`` is the difference
+    makes, the largest so far of three such runs, or what one rounding of the loss is. `control` is the difference
     that a true error makes, ddof 1 in training: so that an allowance too wide to notice anything would show.
     """
     framework, scratch, wrong = (_build(run, norm, 0) for norm in (_framework, FromScratch, _ddof1))

@@ -1,7 +1,5 @@
 """The networks of the source texts, their training loop, and how they are scored."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -26,7 +24,7 @@ class Tensors:
 
 
 def tensors(images: Images, device: str, *, size: int | None = None, flat: bool = False) -> Tensors:
-    """The images as tensors, resized to ``size`` x ``size`` (bilinear) or flattened where asked."""
+    """The images as tensors, resized to `size` x `size` (bilinear) or flattened where asked."""
 
     def x(part: np.ndarray) -> Tensor:
         t = torch.from_numpy(part)
@@ -43,7 +41,7 @@ def tensors(images: Images, device: str, *, size: int | None = None, flat: bool 
 
 
 def batches(n: int, size: int, steps: int, rng: np.random.Generator, *, drop_last: bool = True) -> Iterator[Tensor]:
-    """Index tensors of ``steps`` batches from shuffled passes over ``n`` samples; ``size`` is cut down to ``n``."""
+    """Index tensors of `steps` batches from shuffled passes over `n` samples; `size` is cut down to `n`."""
     size, done = min(size, n), 0
     while True:
         order = torch.from_numpy(rng.permutation(n))
@@ -70,7 +68,7 @@ def train(
     drop_last: bool = True,
     penalty: Callable[[], Tensor] | None = None,
 ) -> None:
-    """Cross-entropy training. ``after(step, loss)`` is called after each step (steps count from 1)."""
+    """Cross-entropy training. `after(step, loss)` is called after each step (steps count from 1)."""
     model.train()
     for step, index in enumerate(batches(len(x), batch, steps, rng, drop_last=drop_last), start=1):
         index = index.to(x.device)
@@ -103,7 +101,7 @@ def mlp(
 ) -> nn.Sequential:
     """Dense layers with a normalization before each activation.
 
-    ``std`` draws weights from N(0, std²); without it they are He's where ReLU follows, so that a plain network trains
+    `std` draws weights from N(0, std²); without it they are He's where ReLU follows, so that a plain network trains
     at all, and torch's default elsewhere. Biases of drawn weights are 0.
     """
     layers: list[nn.Module] = []
@@ -126,7 +124,7 @@ RELU_GAIN = 2**0.5  # keeps the second moment through a ReLU where nothing else 
 
 
 def normalized(linear: nn.Linear | nn.Conv2d, kind: str, ghost: int | None = None) -> list[nn.Module]:
-    """``linear`` (without bias) and what follows it under the normalization ``kind``."""
+    """`linear` (without bias) and what follows it under the normalization `kind`."""
     channels = linear.weight.shape[0]
     batch_norm = nn.BatchNorm2d if isinstance(linear, nn.Conv2d) else nn.BatchNorm1d
     return {
@@ -160,10 +158,10 @@ def cnn(
     behind: float = 0.0,
     ghost: int | None = None,
 ) -> nn.Sequential:
-    """conv-conv-conv-conv-pool-fc-fc of the regularization text, scaled: ``width`` channels, then twice as many.
+    """conv-conv-conv-conv-pool-fc-fc of the regularization text, scaled: `width` channels, then twice as many.
 
-    The text's is ``width=32, hidden=512`` on 32x32 images; the claims shrink it for 8x8 digits and two cores.
-    ``norms`` names the normalization of the five hidden layers, or one for all. ``before`` and ``behind`` are dropout
+    The text's is `width=32, hidden=512` on 32x32 images; the claims shrink it for 8x8 digits and two cores.
+    `norms` names the normalization of the five hidden layers, or one for all. `before` and `behind` are dropout
     rates before and after each normalization. He initialization; ReLU; no bias beside a normalization.
     """
     channels, height, breadth = shape

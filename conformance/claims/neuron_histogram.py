@@ -1,7 +1,5 @@
 """One neuron, two sets of weights: how its output's distribution changes, and what batch normalization keeps."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .record import Check, Claim, Measurement, Number

@@ -1,7 +1,5 @@
 """The page of claims: one HTML file with its figures inside, nothing loaded from elsewhere."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Batch normalization before or after the activation."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import nn

@@ -1,7 +1,5 @@
 """Several claims at once, each in a process of its own with one thread: the numbers are those of one process."""
 
-from __future__ import annotations
-
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,7 +19,7 @@ def _work(name: str, images: Images, how: dict[str, Any]) -> tuple[str, dict[str
 
 
 def execute_all(names: Sequence[str], images: Images, jobs: int, **how: Any) -> Iterator[Result]:
-    """The results of ``names`` as they come, ``jobs`` at a time. ``how`` as for :func:`.run.execute`."""
+    """The results of `names` as they come, `jobs` at a time. `how` as for `run.execute`."""
     # A forked child would inherit torch's threads in an undefined state.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = [pool.submit(_work, name, images, how) for name in names]

@@ -1,7 +1,5 @@
 """Population normalization with gamma decay in a CNN, in place of batch normalization."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,11 +1,8 @@
 """Readers of image files that may be truncated or hostile.
 
-They read MNIST and Fashion-MNIST (IDX, gzip or not), CIFAR-10's Python batches, and ``.npz``. No object of a file's
-choosing is ever built: IDX is parsed by hand, ``.npz`` is read with ``allow_pickle=False``, and a pickle is read by
-:mod:`.safepickle`. Sizes are checked against the header before memory is taken.
+They read IDX, gzip or not, and `.npz`. No object of a file's choosing is ever built: IDX is parsed by hand, `.npz` is
+read with `allow_pickle=False`. Sizes are checked against the header before memory is taken.
 """
-
-from __future__ import annotations
 
 import gzip
 import struct
@@ -14,8 +11,6 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-
-from .safepickle import PickleError, read_pickled_arrays
 
 MAX_BYTES = 1 << 30  # the largest of these data sets holds 180 MB
 
@@ -30,11 +25,7 @@ def read_idx(path: str | Path) -> np.ndarray:
     """An IDX file of unsigned bytes, gzip or not, as a uint8 array of the header's shape.
 
     Format: two zero bytes, the type (0x08), the number of axes, each axis as a big-endian uint32, then the values.
-
-    Raises
-    ------
-    DataError
-        Not an IDX file of unsigned bytes, or shorter or longer than its header says.
+    Errors: DataError where it is not an IDX file of unsigned bytes, or shorter or longer than its header says.
     """
     path = Path(path)
     try:
@@ -63,7 +54,7 @@ def read_idx(path: str | Path) -> np.ndarray:
 
 
 def read_mnist(folder: str | Path) -> Parts:
-    """MNIST or Fashion-MNIST from the four IDX files, with their usual names, in ``folder``."""
+    """MNIST or Fashion-MNIST from the four IDX files, with their usual names, in `folder`."""
     parts = []
     for part in ("train", "t10k"):
         x = read_idx(_one_of(folder, f"{part}-images-idx3-ubyte", f"{part}-images.idx3-ubyte"))
@@ -72,34 +63,8 @@ def read_mnist(folder: str | Path) -> Parts:
     return tuple(parts)
 
 
-def read_cifar10(folder: str | Path) -> Parts:
-    """CIFAR-10 from ``data_batch_1`` to ``data_batch_5`` and ``test_batch``, here or in ``cifar-10-batches-py``."""
-    folder = Path(folder)
-    if (folder / "cifar-10-batches-py").is_dir():
-        folder = folder / "cifar-10-batches-py"
-    train = [_cifar_batch(_one_of(folder, f"data_batch_{i}")) for i in range(1, 6)]
-    test = _cifar_batch(_one_of(folder, "test_batch"))
-    return np.concatenate([x for x, _ in train]), np.concatenate([y for _, y in train]), *test
-
-
-def _cifar_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    if path.stat().st_size > MAX_BYTES:
-        raise DataError(f"{path}: {path.stat().st_size} bytes, at most {MAX_BYTES} are read")
-    try:
-        batch = read_pickled_arrays(path.read_bytes())
-    except PickleError as error:
-        raise DataError(f"{path}: {error}") from None
-    data, labels = batch.get("data"), batch.get("labels")
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
-        got = f"{data.dtype}{list(data.shape)}" if isinstance(data, np.ndarray) else type(data).__name__
-        raise DataError(f"{path}: 'data' is {got}, expected uint8[n, 3072]")
-    if not isinstance(labels, list) or not all(type(label) is int and 0 <= label <= 9 for label in labels):
-        raise DataError(f"{path}: 'labels' is not a list of integers from 0 to 9")
-    return _checked(path, data.reshape(-1, 3, 32, 32), np.array(labels, dtype=np.int64))
-
-
 def read_npz(path: str | Path) -> Parts:
-    """Images from an ``.npz`` with x_train, y_train, x_test, y_test (the names Keras gives them), values 0 to 255."""
+    """Images from an `.npz` with x_train, y_train, x_test, y_test (the names Keras gives them), values 0 to 255."""
     path, names = Path(path), ("x_train", "y_train", "x_test", "y_test")
     try:
         with zipfile.ZipFile(path) as archive:
@@ -120,7 +85,7 @@ def read_npz(path: str | Path) -> Parts:
 
 
 def _checked(where: object, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Images as ``[n, c, h, w]`` with labels of the same number, or a DataError."""
+    """Images as `[n, c, h, w]` with labels of the same number, or a DataError."""
     if x.ndim == 3:
         x = x[:, None]
     elif x.ndim == 4 and x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
@@ -143,9 +108,7 @@ def _one_of(folder: str | Path, *names: str) -> Path:
         for candidate in (Path(folder) / name, Path(folder) / f"{name}.gz"):
             if candidate.is_file():
                 return candidate
-    raise DataError(
-        f"{folder}: has no {names[0]} (nor {names[0]}.gz)" if "idx" in names[0] else f"{folder}: has no {names[0]}"
-    )
+    raise DataError(f"{folder}: has no {names[0]} (nor {names[0]}.gz)")
 
 
 def _line(error: Exception) -> str:

@@ -1,16 +1,14 @@
 """The records of a claim: what is claimed, what was measured, what follows.
 
-The criterion is a tuple of :class:`Check`: sentences with a predicate over the numbers, written down beside the claim
+The criterion is a tuple of `Check`: sentences with a predicate over the numbers, written down beside the claim
 and never in sight of the data. A verdict is computed from them and from nothing else:
 
-* every check passes: ``holds``;
-* a core check fails: ``does not hold here``;
-* the core checks pass and another fails: ``holds with conditions``, the condition being the check that failed.
+* every check passes: `holds`;
+* a core check fails: `does not hold here`;
+* the core checks pass and another fails: `holds with conditions`, the condition being the check that failed.
 
 A check on a confidence interval fails when the interval is too wide to tell: not shown here counts as not holding here.
 """
-
-from __future__ import annotations
 
 import math
 import re
@@ -27,7 +25,7 @@ FAILS = "does not hold here"
 class Number:
     """A measured value with its 95 % confidence interval.
 
-    ``low == high == value`` marks an exact number (a count, a closed form): it has no interval. ``n`` is the number of
+    `low == high == value` marks an exact number (a count, a closed form): it has no interval. `n` is the number of
     independent repetitions behind it.
     """
 
@@ -39,12 +37,12 @@ class Number:
     unit: str = ""
 
     @classmethod
-    def exact(cls, label: str, value: float, unit: str = "") -> Number:
+    def exact(cls, label: str, value: float, unit: str = "") -> "Number":
         value = float(value)
         return cls(label, value, value, value, 1, unit)
 
     @classmethod
-    def of(cls, label: str, samples: Sequence[float], unit: str = "") -> Number:
+    def of(cls, label: str, samples: Sequence[float], unit: str = "") -> "Number":
         """Mean of independent samples with Student's t interval.
 
         >>> number = Number.of("x", [1.0, 2.0, 3.0])
@@ -63,7 +61,7 @@ class Number:
         return cls(label, mean, mean - half, mean + half, n, unit)
 
     def covers(self, value: float) -> bool:
-        """Whether the confidence interval contains ``value``."""
+        """Whether the confidence interval contains `value`."""
         return self.low <= value <= self.high
 
     def within(self, low: float, high: float) -> bool:
@@ -76,7 +74,7 @@ Numbers = Mapping[str, Number]
 
 @dataclass(frozen=True)
 class Check:
-    """One sentence of a criterion; ``core`` ones decide whether the claim holds at all."""
+    """One sentence of a criterion; `core` ones decide whether the claim holds at all."""
 
     text: str
     test: Callable[[Numbers], bool]
@@ -96,9 +94,9 @@ class Measurement:
 class Claim:
     """A claim, how it is measured and when it counts as true.
 
-    ``quick`` and ``full`` are the sizes of the two settings, handed to ``measure`` as ``run.settings``. ``errata`` are
-    errors in the source's own formulas or code, as found by this measurement. ``headline`` and ``errata`` may name
-    numbers in braces (:func:`fill`).
+    `quick` and `full` are the sizes of the two settings, handed to `measure` as `run.settings`. `errata` are
+    errors in the source's own formulas or code, as found by this measurement. `headline` and `errata` may name
+    numbers in braces (`fill`).
     """
 
     name: str
@@ -200,7 +198,7 @@ def interval(number: Number) -> str:
 
 
 def fill(text: str, numbers: Numbers) -> str:
-    """``text`` with each ``{key}`` replaced by that number and its interval; KeyError where there is none.
+    """`text` with each `{key}` replaced by that number and its interval; KeyError where there is none.
 
     >>> fill("{a b} of all", {"a b": Number.exact("x", 3, "%")})
     '3 % of all'
@@ -209,13 +207,13 @@ def fill(text: str, numbers: Numbers) -> str:
 
 
 class _Read(dict[str, Number]):
-    """Numbers that note which keys were looked up with ``[]``, the only way in which checks take them."""
+    """Numbers that note which keys were looked up with `[]`, the only way in which checks take them."""
 
     def __init__(self, numbers: Numbers) -> None:
         super().__init__(numbers)
         self.read: dict[str, None] = {}
 
-    def __getitem__(self, key: str) -> Number:
+    def __getitem__(self, key: str) -> "Number":
         self.read[key] = None
         return super().__getitem__(key)
 
@@ -227,7 +225,7 @@ def _outcome(check: Check, numbers: Numbers) -> Outcome:
 
 
 def judge(checks: Sequence[Check], numbers: Numbers) -> tuple[str, tuple[Outcome, ...]]:
-    """The verdict that ``checks`` give on ``numbers``, and how each of them came out."""
+    """The verdict that `checks` give on `numbers`, and how each of them came out."""
     outcomes = tuple(_outcome(check, numbers) for check in checks)
     if any(o.core and not o.passed for o in outcomes):
         return FAILS, outcomes

@@ -1,7 +1,5 @@
 """A bias before batch normalization: cancelled exactly in training, and in inference once the statistics know it."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import nn
@@ -15,7 +13,7 @@ U = 2.0**-24  # unit roundoff of float32
 
 
 def _pair(kind: str, bias: torch.Tensor) -> tuple[nn.Module, nn.Module, tuple[int, ...]]:
-    """Two layers of equal weight, the first with ``bias`` and the second without, and the shape of an input sample."""
+    """Two layers of equal weight, the first with `bias` and the second without, and the shape of an input sample."""
     c = len(bias)
     make = (lambda b: nn.Linear(20, c, bias=b)) if kind == "dense" else (lambda b: nn.Conv2d(3, c, 3, bias=b))
     biased, bare = make(True), make(False)

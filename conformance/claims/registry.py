@@ -1,7 +1,5 @@
 """The claims by name, in the order of the page. A module is loaded when its claim is asked for."""
 
-from __future__ import annotations
-
 from importlib import import_module
 
 from .record import Claim

@@ -1,7 +1,5 @@
 """Generalization gap of a CNN: plain, BN, weight normalization, and weight normalization with half of BN."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

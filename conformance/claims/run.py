@@ -1,7 +1,5 @@
 """One measurement from seed to verdict, the same each time."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import zlib
@@ -42,12 +40,12 @@ class Run:
         return self.progress(list(items), what)
 
     def key(self, *parts: int) -> int:
-        """A seed of 31 bits that depends on the run's seed, the claim's name and ``parts`` alone."""
+        """A seed of 31 bits that depends on the run's seed, the claim's name and `parts` alone."""
         words = np.random.SeedSequence([self.seed, zlib.crc32(self.name.encode()), *parts]).generate_state(1)
         return int(words[0]) & 0x7FFFFFFF
 
     def rng(self, *parts: int) -> np.random.Generator:
-        """A NumPy generator for ``parts``: PCG64, whose stream NumPy keeps stable."""
+        """A NumPy generator for `parts`: PCG64, whose stream NumPy keeps stable."""
         return np.random.Generator(np.random.PCG64(self.key(*parts)))
 
 

@@ -1,7 +1,5 @@
 """The sigmoid MLP with and without batch normalization: accuracy, loss, and where the activations go."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import nn
@@ -18,7 +16,7 @@ PERCENTILES = torch.tensor([0.15, 0.5, 0.85])
 def train_tracked(
     model: nn.Sequential, data: Tensors, *, lr: float, batch: int, steps: int, every: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Train as the text does; at every ``every`` steps the accuracy, loss and last hidden percentiles on validation
+    """Train as the text does; at every `every` steps the accuracy, loss and last hidden percentiles on validation
     data.
 
     The percentiles are those of what enters the last sigmoid: after BN where there is one.
@@ -49,7 +47,7 @@ def _drift(percentiles: np.ndarray) -> float:
 
 
 def _first(accuracy: np.ndarray, target: float) -> int:
-    """Number of the first validation that reaches ``target``; one past the last where none does."""
+    """Number of the first validation that reaches `target`; one past the last where none does."""
     hit = np.nonzero(accuracy >= target)[0]
     return int(hit[0]) + 1 if len(hit) else len(accuracy) + 1
 

@@ -1,8 +1,6 @@
 """How smooth the loss is along the training direction, with batch normalization, without it, and with noise behind
 it."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -38,7 +36,7 @@ class Noise(nn.Module):
         return self.frozen[0] * x + self.frozen[1]
 
     def _draw(self, shape: torch.Size) -> Tensor:
-        """(scale, shift), each of the input's shape ``[N, C]``."""
+        """(scale, shift), each of the input's shape `[N, C]`."""
         mean, scale = torch.rand(2, 1, shape[1], generator=self.generator)
         spread = torch.rand(shape, generator=self.generator) * 0.2 - 0.1
         return torch.stack([1 + scale / 4 + 0.1 * torch.randn(shape, generator=self.generator), mean - 0.5 + spread])

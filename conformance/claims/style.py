@@ -1,7 +1,5 @@
 """One look for all figures: dark on light, no chart junk, colours told apart without colour vision."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Dropout before batch normalization: the variance that inference meets is not the one that training learned."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import nn
@@ -23,8 +21,8 @@ def _inference_std(
     steps: int,
     rng: np.random.Generator,
 ) -> float:
-    """Std of ``norm``'s output in inference (1 without a shift), its statistics learned behind ``drop`` (and
-    ``front``).
+    """Std of `norm`'s output in inference (1 without a shift), its statistics learned behind `drop` (and
+    `front`).
 
     The running statistics are cumulative, so that nothing of their start is left. Mean over the channels.
     """
