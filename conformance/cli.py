@@ -6,16 +6,16 @@ import click
 
 # name -> (module:attribute, one line of help); the modules are imported when the command is called
 COMMANDS = {
-    "list": ("bnconform.conformance.run.command:list_", "Implementations and cases."),
+    "list": ("bnconform.conformance.cases.command:list_", "Implementations and cases."),
     "run": ("bnconform.conformance.run.command:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
     "merge": (
-        "bnconform.conformance.run.merge:command",
+        "bnconform.conformance.run.merge:merge",
         "The journals of all shards of a run, put together to one report.",
     ),
     "certify": ("bnconform.conformance.golden.certify:certify", "Prove the golden vectors again."),
     "mutants": ("bnconform.conformance.mistakes.cli:mutants", "Wrong implementations, and which cases kill them."),
     "explain": (
-        "bnconform.conformance.run.command:explain",
+        "bnconform.conformance.report.explain:explain",
         "A case: input, expected, clause, allowance, how to reproduce.",
     ),
     "identify": (

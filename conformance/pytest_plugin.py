@@ -22,7 +22,8 @@ def pytest_collection_modifyitems(session, config, items):
     name = config.getoption("--bn-backend")
     if not name:
         return
-    from .run.schedule import Options, Supervisor, UsageError, known_for, select
+    from .run.plan import Options, UsageError, known_for, select
+    from .run.supervisor import Supervisor
 
     options = Options(device=config.getoption("--bn-device"), known=tuple(config.getoption("--bn-known")))
     try:

@@ -78,3 +78,86 @@ def test_package_ships_its_data():
     assert (files("bnconform") / "SPEC.md").is_file()
     assert (files("bnconform.conformance") / "golden" / "v1" / "manifest.json").is_file()
     assert (files("bnconform.backends") / "constraints.txt").is_file()
+
+
+ROOMS = {"reference": "bnconform", "backends": "bnconform.backends", "conformance": "bnconform.conformance"}
+MODULES = {
+    ".".join([name, *path.relative_to(ROOT / room).with_suffix("").parts]).removesuffix(".__init__"): path
+    for room, name in ROOMS.items()
+    for path in (ROOT / room).rglob("*.py")
+}
+# whose command modules nobody else imports
+PRODUCTS = ("identify", "search", "moving", "ports", "accuracy", "bench", "claims", "findings")
+
+
+def imported(module, path):
+    """(module of this package, name imported from it or None) of every import, those within functions included."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: -node.level + 1 or None] if node.level else []
+            base = ".".join([*parts, *filter(None, [node.module])])
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                yield (inner, None) if inner in MODULES else (base, alias.name)
+
+
+def cycles(graph):
+    """The modules that import each other: what is left once those that need nobody left, or that nobody left needs,
+    are taken away again and again."""
+    left = {module: set(needs) & graph.keys() for module, needs in graph.items()}
+    while True:
+        needed = set().union(*left.values()) if left else set()
+        ends = {module for module in left if not left[module] or module not in needed}
+        if not ends:
+            return left
+        left = {module: needs - ends for module, needs in left.items() if module not in ends}
+
+
+def imports_of_all():
+    """A module -> modules that it imports; of its own packages only what they define, so that these do not count."""
+    return {
+        module: {
+            name for name, _ in imported(module, path) if name in MODULES and not f"{module}.".startswith(f"{name}.")
+        }
+        for module, path in MODULES.items()
+    }
+
+
+def test_modules_import_each_other_in_no_circle():
+    assert cycles(imports_of_all()) == {}
+
+
+def test_a_circle_of_imports_is_seen():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a", "c"}}
+    assert cycles(graph).keys() == {"b", "c"}
+
+
+def forbidden(module, path):
+    """What a module imports of the commands of others."""
+    room = (module.split(".") + ["", ""])[2]
+    for name, attribute in imported(module, path):
+        theirs = (name.split(".") + ["", ""])[2]
+        if theirs in PRODUCTS and theirs != room and name.endswith((".cli", ".command")):
+            yield f"{module} imports {name}"
+        if room in PRODUCTS and name.startswith("bnconform.conformance.run") and (attribute or "").startswith("_"):
+            yield f"{module} imports {attribute} of {name}"
+        if room in PRODUCTS and name == "bnconform.conformance.run.command":
+            yield f"{module} imports {name}"
+
+
+def test_no_product_imports_the_command_of_another():
+    assert [line for module, path in MODULES.items() for line in forbidden(module, path)] == []
+
+
+def test_an_import_of_anothers_command_is_seen(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text("from ..bench.cli import bench\ndef f():\n    from ..run.command import run\n")
+    assert len(list(forbidden("bnconform.conformance.ports.module", path))) == 2
+
+
+def test_no_file_lies_beside_a_folder_of_its_name():
+    folders = {path.parent for path in MODULES.values()}
+    assert [path for path in MODULES.values() if path.with_suffix("") in folders] == []

@@ -171,23 +171,3 @@ class Adapter(Driver):
 
 
 OWN = {"numpy": Readable, "numpy-engine": Engine, "numpy-engine-fused": FusedEngine}
-
-
-def driver(name, device, threads) -> Driver:
-    """The driver of an implementation, in a process of its own. Errors: NoGpu, NotInstalled, UnknownImplementation."""
-    if name in OWN:
-        return OWN[name](name, device, threads)
-    found = entry(name)
-    found.load()
-    from . import frameworks  # after the environment that the implementation needs has been set
-
-    classes = {
-        "torch_": frameworks.Torch,
-        "keras_": frameworks.keras_driver,
-        "flax_linen": frameworks.Jax,
-        "flax_nnx": frameworks.Jax,
-    }
-    if name == "torch-functional":
-        return frameworks.TorchFunctional(found.target, device, threads)
-    cls = classes.get(found.target.split(":")[0].removeprefix("bnconform.backends."))
-    return cls(found.target, device, threads) if cls else Adapter(name, device, threads)

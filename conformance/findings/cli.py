@@ -49,7 +49,7 @@ def _show_all(chosen):
     from rich import box
     from rich.table import Table
 
-    from ..run.command import console
+    from ..report.console import console
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("finding", no_wrap=True)

@@ -10,10 +10,12 @@ from rich import box
 from rich.progress import track
 from rich.table import Table
 
+from ..judge.allowances import output_dtype
 from ..records import Case
-from ..run.command import WRONG_USE, console, refuse
-from ..run.schedule import select
-from .freeze import answer, output_dtype
+from ..report.console import console
+from ..run.plan import select
+from ..run.use import WRONG_USE, refuse
+from .answer import answer
 from .store import Golden
 
 

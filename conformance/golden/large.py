@@ -15,7 +15,7 @@ import numpy as np
 from ..cases import large_draft
 from ..cases.draft import Draft
 from ..records import Case
-from .store import GoldenError, decode, encode
+from .tensors import GoldenError, decode, encode
 
 
 def cache_folder() -> Path:
@@ -59,7 +59,7 @@ def load(case: Case, expected: dict) -> dict[str, np.ndarray]:
 
 
 def _rebuild(case, expected):
-    from .freeze import golden_tensors  # the oracle loads only where it is needed
+    from .answer import golden_tensors  # the oracle loads only where it is needed
 
     draft = large_draft(case.id)
     if draft is None:

@@ -10,11 +10,11 @@ from rich.table import Table
 from ..judge.known import builtin
 from ..report.console import console
 from ..report.files import write
-from ..run.command import WRONG_USE, check_name, refuse, writable
 from ..run.conclude import Parts, tell
 from ..run.interrupts import Interrupted, interruptible
-from ..run.schedule import Options
+from ..run.plan import Options, check_name
 from ..run.supervisor import Supervisor
+from ..run.use import WRONG_USE, refuse, writable
 from ..text import line
 from ..text import name as shown
 from .engine import identify_box

@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from ..golden.store import Golden
+from ..report.console import console
 from ..report.terminal import ProgressListener
-from ..run.command import WRONG_USE, all_writable, console, refuse
 from ..run.conclude import conclude
-from ..run.schedule import Options, UsageError, select
+from ..run.plan import Options, UsageError, select
+from ..run.use import WRONG_USE, all_writable, refuse
 from .export import export as export_cases
 from .export import fits_files
 from .judging import Folder, judge_folder

@@ -7,8 +7,8 @@ from dataclasses import MISSING, fields
 from bnconform.backends.contract import FLOATS, WIDENED, Conventions
 
 from ..judge.compare import BASIC
+from ..run.plan import UsageError
 from ..run.process import Hello
-from ..run.schedule import UsageError
 from ..schema import SchemaError, parse
 
 MOST = 1 << 20  # bytes of port.json and export.json

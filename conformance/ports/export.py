@@ -13,7 +13,7 @@ import bnconform
 from ..golden.store import Golden
 from ..judge.allowances import output_dtype
 from ..records import Case
-from ..run.schedule import UsageError
+from ..run.plan import UsageError
 from .declaration import template
 from .folder import SCHEMA, case_folder, empty, index_lines, store
 

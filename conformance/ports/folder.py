@@ -8,7 +8,7 @@ import numpy as np
 
 from bnconform.dtypes import dtype
 
-from ..golden.store import encode
+from ..golden.tensors import encode
 from ..records import Case
 
 SCHEMA = "bnconform-export/1"

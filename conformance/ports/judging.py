@@ -11,7 +11,8 @@ from ..golden.store import Golden
 from ..judge import known as known_differences
 from ..judge.allowances import output_dtype
 from ..records import Case, Failure, Observation, Verdict
-from ..run.schedule import Judged, Options, UsageError, judge_case, telling
+from ..run.plan import Options, UsageError
+from ..run.schedule import Judged, judge_case, telling
 from . import reading
 from .declaration import MOST, parse_json, read_declaration
 from .folder import FORMATS, SCHEMA, case_folder, is_empty, store

@@ -11,7 +11,7 @@ import numpy as np
 
 from bnconform.dtypes import dtype
 
-from ..golden.store import GoldenError, decode
+from ..golden.tensors import GoldenError, decode
 from ..schema import once
 
 HEADER = 1 << 20  # bytes a header may have; those of exported files stay far below

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import platform
 import re
 from collections import Counter, defaultdict
 from dataclasses import asdict
@@ -10,7 +11,7 @@ import bnconform
 
 from ..records import FAILED, STATUSES, Case
 from ..run.process import ABSENT
-from ..run.schedule import Judged, machine
+from ..run.schedule import Judged
 from ..text import name
 
 SCHEMA = "bnconform-report/1"
@@ -99,6 +100,11 @@ def notes(judged: Judged) -> list[str]:
     where = ", ".join(f"{case} {' '.join(outputs)}" for case, outputs in list(differing.items())[:3])
     more = f" and {len(differing) - 3} more cases" if len(differing) > 3 else ""
     return [f"not repeatable: right both times, but other bits when asked again: {where}{more}"]
+
+
+def machine() -> dict:
+    """The machine in words."""
+    return {"system": platform.platform(), "processor": platform.machine(), "python": platform.python_version()}
 
 
 def normalize(report: dict) -> dict:

@@ -3,6 +3,7 @@
 import re
 from importlib.resources import files
 
+import click
 import numpy as np
 from rich.console import Console
 
@@ -13,6 +14,9 @@ from ..judge.allowances import allowances
 from ..judge.laws import LAWS
 from ..mistakes.kills import Kills
 from ..records import Case
+from ..run.plan import UsageError
+from ..run.use import WRONG_USE, refuse
+from .console import console
 
 SHOWN = 6  # values of an array that are printed
 
@@ -72,3 +76,22 @@ def _brief(array: np.ndarray) -> str:
     kind = np.float64 if flat.dtype.name == "bfloat16" else flat.dtype
     values = ", ".join(f"{value:.8g}" if array.dtype.kind != "b" else str(value) for value in flat[:SHOWN].astype(kind))
     return f"{array.dtype.name} {tuple(array.shape)}: {values}" + (", …" if flat.size > SHOWN else "")
+
+
+@click.command()
+@click.argument("case_id", metavar="CASE")
+@click.option(
+    "--ddof", type=click.Choice(["0", "1"]), default="1", show_default=True, help="running_ddof of the expected values."
+)
+def explain(case_id, ddof):
+    """A case: input, expected, clause, allowance, how to reproduce."""
+    golden = Golden()
+    try:
+        if case_id not in golden.cases:
+            near = [name for name in golden.cases if case_id in name][:5]
+            raise UsageError(
+                f"no case {case_id!r}" + (f"; did you mean {', '.join(near)}?" if near else "; see `bnconform list`")
+            )
+        describe(console(), golden, golden.cases[case_id], int(ddof))
+    except WRONG_USE as error:
+        refuse(error)

@@ -1,80 +1,24 @@
-"""The commands of the main job: list, run, explain."""
+"""`bnconform run`."""
 
 import os
 import sys
 from pathlib import Path
 
 import click
-from rich import box
-from rich.table import Table
 
 from bnconform.backends import registry
 
-from ..golden.store import Golden, GoldenError
-from ..judge.known import KnownError
-from ..mistakes.museum import table as exhibits
+from ..golden.store import Golden
 from ..report.console import console
-from ..report.files import is_stream, obstacle
+from ..report.files import is_stream
 from ..report.terminal import ProgressListener
-from ..text import line
 from .conclude import EX_IOERR, conclude, kept, tell
 from .heap import keep_freed_memory
 from .interrupts import Interrupted, interruptible
-from .journal import Journal, JournalError, JournalFull
-from .schedule import Options, UsageError, plan, select
+from .journal import Journal, JournalFull
+from .plan import Options, UsageError, check_name, plan, select
 from .schedule import run as run_suite
-
-WRONG_USE = (UsageError, KnownError, GoldenError, JournalError, registry.UnknownImplementation)
-
-
-def refuse(error: Exception):
-    """One clear line and exit 2."""
-    tell(line(error))
-    sys.exit(2)
-
-
-def writable(path: str | None) -> Path | None:
-    """A path whose folder exists, checked before any work is done. Errors: UsageError."""
-    if path is None:
-        return None
-    why = obstacle(Path(path))
-    if why:
-        raise UsageError(f"cannot write {path}: {why}")
-    return Path(path)
-
-
-def all_writable(*paths: str | None) -> list[Path | None]:
-    """The same for several, which must not be one and the same."""
-    named = [os.path.realpath(path) for path in paths if path]
-    if len(set(named)) < len(named):
-        raise UsageError(f"{max(named, key=named.count)} is named for two reports")
-    return [writable(path) for path in paths]
-
-
-@click.command(name="list")
-@click.option("-k", "patterns", multiple=True, help="Only cases whose id contains this or matches this shell pattern.")
-@click.option("--museum", is_flag=True, help="Instead: real bugs, and the mutant and case that stand for each.")
-def list_(patterns, museum):
-    """Implementations and cases."""
-    out = console()
-    if museum:
-        out.print(exhibits())
-        return
-    try:
-        cases = select(Golden(), patterns)
-    except WRONG_USE as error:
-        refuse(error)
-    table = Table("implementation", "class", "installed", box=box.SIMPLE_HEAD)
-    for entry in registry.entries().values():
-        missing = entry.missing()
-        table.add_row(entry.name, entry.target, "yes" if not missing else f"no: needs {', '.join(missing)}")
-    out.print(table)
-    table = Table("case", "clauses", "steps", "dtype", "shape", "what it shows", box=box.SIMPLE_HEAD)
-    for case in cases:
-        shape = "×".join(map(str, case.shape))
-        table.add_row(case.id, " ".join(case.clauses), str(len(case.steps)), case.x_dtype, shape, case.says)
-    out.print(table)
-    out.print(f"{len(cases)} cases")
+from .use import WRONG_USE, all_writable, refuse, writable
 
 
 def _shard(ctx, param, text):
@@ -184,33 +128,3 @@ def _golden(folder) -> Golden:
         return Golden()
     os.environ["BNCONFORM_GOLDEN"] = os.path.abspath(folder)
     return Golden(Path(folder))
-
-
-def check_name(name: str) -> registry.Entry:
-    """The entry of that name; nothing of it is imported. Errors: UsageError, UnknownImplementation."""
-    entry = registry.entry(name)
-    module = name.partition(":")[0]
-    if ":" in name and (not module or registry.spec_of(module.partition(".")[0]) is None):
-        raise UsageError(f"no module named {line(module, 80)!r} (for {line(name, 80)!r})")
-    return entry
-
-
-@click.command()
-@click.argument("case_id", metavar="CASE")
-@click.option(
-    "--ddof", type=click.Choice(["0", "1"]), default="1", show_default=True, help="running_ddof of the expected values."
-)
-def explain(case_id, ddof):
-    """A case: input, expected, clause, allowance, how to reproduce."""
-    from ..report.explain import describe
-
-    golden = Golden()
-    try:
-        if case_id not in golden.cases:
-            near = [name for name in golden.cases if case_id in name][:5]
-            raise UsageError(
-                f"no case {case_id!r}" + (f"; did you mean {', '.join(near)}?" if near else "; see `bnconform list`")
-            )
-        describe(console(), golden, golden.cases[case_id], int(ddof))
-    except WRONG_USE as error:
-        refuse(error)

@@ -25,6 +25,7 @@ from typing import Any
 
 from ..records import Observation, Verdict
 from ..schema import SchemaError, read
+from .plan import Plan
 from .process import Hello
 from .wire import PREFIX, WireError, pack_observation, unpack, unpack_observation
 
@@ -39,49 +40,6 @@ class JournalError(Exception):
 
 class JournalFull(JournalError):
     """The journal cannot be written any more; the text says why, and what is in it."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a journal is the journal of. Two with equal plans (but for the shard) belong to one run.
-
-    suite, golden: version and hash of what judges. cases: ids of all shards, in order. known: SHA-256 of each file of
-    known differences. shard: (i, n), 1 <= i <= n. named: whether the implementations were asked for by name.
-    environment: variables that may change numbers (`code.environment`).
-    """
-
-    suite: str
-    golden: str
-    cases: tuple[str, ...]
-    implementations: tuple[str, ...]
-    device: str = "cpu"
-    timeout: float = 60.0
-    memory: float = 8.0
-    known: tuple[str, ...] = ()
-    shard: tuple[int, int] = (1, 1)
-    named: bool = True
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self):
-        if not 1 <= self.shard[0] <= self.shard[1]:
-            raise ValueError(f"shard {self.shard}, expected (i, n) with 1 <= i <= n")
-
-    def own_cases(self) -> tuple[str, ...]:
-        """Those of the shard: every n-th, so that shards are alike in kind and weight."""
-        number, of = self.shard
-        return self.cases[number - 1 :: of]
-
-    def difference(self, other: "Plan", apart: tuple[str, ...] = ()) -> str | None:
-        """The first field in which another plan differs, in words."""
-        for name, mine in asdict(self).items():
-            theirs = getattr(other, name)
-            if mine != theirs and name not in apart:
-                return f"{name}: {_short(theirs)}, expected {_short(mine)}"
-        return None
-
-
-def _short(value):
-    return f"{len(value)} of them" if isinstance(value, tuple) and len(value) > 12 else str(value)[:80]
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,14 @@ import click
 import bnconform
 
 from ..golden.store import Golden
+from ..report.console import console
+from .conclude import conclude
 from .journal import Journal, JournalError
 from .schedule import judged_of
+from .use import WRONG_USE, all_writable, refuse
 
 
-def merge(paths: list[Path]) -> Journal:
+def merged(paths: list[Path]) -> Journal:
     """One journal out of those of all shards, in memory. Errors: JournalError, where they are not one whole run."""
     if len(set(paths)) < len(paths):
         raise JournalError(f"{max(paths, key=paths.count)} is named twice: its results overlap")
@@ -56,19 +59,16 @@ def _check_shards(parts):
         raise JournalError(f"shard {', '.join(lacking)} of {of} is missing")
 
 
-@click.command(name="merge")
+@click.command()
 @click.argument("parts", nargs=-1, required=True, metavar="PART...", type=click.Path(path_type=Path))
 @click.option("--json", "json_path", help="Write the report as JSON.")
 @click.option("--html", "html_path", help="Write the report as one HTML page.")
 @click.option("--junit", "junit_path", help="Write the results as JUnit XML.")
-def command(parts, json_path, html_path, junit_path):
+def merge(parts, json_path, html_path, junit_path):
     """The journals of all shards of a run, put together to the report of the whole run."""
-    from .command import WRONG_USE, all_writable, console, refuse
-    from .conclude import conclude
-
     try:
         paths = all_writable(json_path, html_path, junit_path)
-        journal = merge(list(parts))
+        journal = merged(list(parts))
         golden = Golden()
         here = replace(journal.plan, suite=bnconform.__version__, golden=golden.hash)
         difference = here.difference(journal.plan)

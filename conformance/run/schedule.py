@@ -1,66 +1,27 @@
 """The run: implementations × cases -> report. One worker process an implementation, results as they come."""
 
-import hashlib
-import platform
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from functools import lru_cache
 
-import bnconform
 from bnconform.backends import registry
 from bnconform.backends.contract import Conventions
 
-from ..golden.store import Golden, GoldenError
+from ..golden.store import Golden
+from ..golden.tensors import GoldenError
 from ..judge import known as known_differences
 from ..judge.compare import BASIC, judge
 from ..records import FAILED, Case, Observation, Verdict
 from ..text import clean
-from .code import changed, environment
-from .journal import Journal, Plan, Result
+from .code import changed
+from .journal import Journal, Result
+from .plan import Options, known_for, plan
 from .process import AGAIN, Hello, Stopped
 from .supervisor import RetryBudget, Supervisor
 
 UNKNOWN = Conventions(running_ddof=0, exposes=BASIC)  # of what cannot be loaded: no output is excused
-
-
-class UsageError(Exception):
-    """The run was asked for something that does not exist; one clear line."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run. timeout: seconds a case may take. memory: GiB a worker may occupy. jobs: workers at a time.
-
-    shard: (i, n), to judge only the i-th of n parts of the cases.
-    """
-
-    device: str = "cpu"
-    timeout: float = 60.0
-    memory: float = 8.0
-    jobs: int = 2
-    known: tuple[str, ...] = ()
-    shard: tuple[int, int] = (1, 1)
-    golden: Golden = field(default_factory=Golden)
-
-
-def plan(implementations: list[str], cases: list[Case], options: Options, named: bool = True) -> Plan:
-    """What a run is to judge, as its journal says it."""
-    return Plan(
-        suite=bnconform.__version__,
-        golden=options.golden.hash,
-        cases=tuple(case.id for case in cases),
-        implementations=tuple(implementations),
-        device=options.device,
-        timeout=options.timeout,
-        memory=options.memory,
-        known=tuple(hashlib.sha256(repr(known_differences.read(path)).encode()).hexdigest() for path in options.known),
-        shard=options.shard,
-        named=named,
-        environment=environment(),
-    )
 
 
 @dataclass(frozen=True)
@@ -93,23 +54,6 @@ class Listener:
     def noted(self, implementation: str, text: str) -> None: ...
 
     def finished(self, judged: Judged) -> None: ...
-
-
-def select(golden: Golden, patterns: tuple[str, ...] = (), quick: bool = False) -> list[Case]:
-    """The cases that match any pattern (text contained in the id, or a shell pattern). Errors: UsageError for none."""
-    cases = [case for case in golden.cases.values() if case.quick or not quick]
-    if patterns:
-        cases = [case for case in cases if any(matches(case.id, pattern) for pattern in patterns)]
-    if not cases:
-        raise UsageError(
-            f"no case matches {' or '.join(patterns) or 'the selection'}: a run of zero cases proves nothing"
-        )
-    return cases
-
-
-def matches(case_id: str, pattern: str) -> bool:
-    """Exact id, shell pattern, or part of the id."""
-    return case_id == pattern or fnmatchcase(case_id, pattern) or pattern in case_id
 
 
 def run(
@@ -292,17 +236,3 @@ def asked_twice(golden: Golden) -> frozenset[str]:
         if case.quick and not case.raises:
             first.setdefault(case.family, case.id)
     return frozenset(first.values())
-
-
-def known_for(name, options):
-    known = known_differences.builtin(name) + known_differences.of(name, options.known)
-    if options.golden != Golden():  # cases of one's own: what is known of others has no place there
-        return [entry for entry in known if any(fnmatchcase(case, entry.cases) for case in options.golden.cases)]
-    outputs = {case.id: case.outputs() for case in options.golden.cases.values()}
-    known_differences.check_ids(known, outputs)
-    return known
-
-
-def machine() -> dict:
-    """The machine in words."""
-    return {"system": platform.platform(), "processor": platform.machine(), "python": platform.python_version()}

@@ -11,9 +11,10 @@ from click.testing import CliRunner
 
 from bnconform.backends.registry import BUILTIN, entry
 from bnconform.conformance.bench.cli import bench
-from bnconform.conformance.bench.drivers import OWN, driver
+from bnconform.conformance.bench.drivers import OWN
 from bnconform.conformance.bench.measure import Process, Refused, complete, installed
 from bnconform.conformance.bench.problems import OPERATIONS, SETS, Problem, problems
+from bnconform.conformance.bench.worker import driver
 
 TINY = "4x3x5:first,4x3x5:last,6x3"
 

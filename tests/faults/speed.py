@@ -25,7 +25,9 @@ from bnconform.conformance.golden.store import Golden
 from bnconform.conformance.judge.allowances import allowances
 from bnconform.conformance.judge.compare import compare
 from bnconform.conformance.records import Case, Step
-from bnconform.conformance.run.schedule import Options, judge_case, machine, select
+from bnconform.conformance.report.data import machine
+from bnconform.conformance.run.plan import Options, select
+from bnconform.conformance.run.schedule import judge_case
 from bnconform.conformance.run.supervisor import Supervisor
 
 LOOP = """

@@ -14,7 +14,8 @@ from faults.breaks import BREAKS, Break, play
 from faults.faulty import VICTIM, Fault
 from faults.faulty_system import FAULTS  # all of them: those of `faulty` are in it by then
 
-from bnconform.conformance.run.schedule import Judged, Listener, Options, run, select
+from bnconform.conformance.run.plan import Options, select
+from bnconform.conformance.run.schedule import Judged, Listener, run
 
 BEFORE, AFTER = "shapes/dense", "shapes/ncl"
 PAGE = Path(__file__).parent / "FAULTS.md"

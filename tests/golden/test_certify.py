@@ -7,7 +7,8 @@ import shutil
 import pytest
 
 from bnconform.conformance.golden.certify import Certificate, certify_case
-from bnconform.conformance.golden.store import FOLDER, Golden, decode, encode
+from bnconform.conformance.golden.store import FOLDER, Golden
+from bnconform.conformance.golden.tensors import decode, encode
 
 CASES = ["shapes/two", "running/paired-ddof", "folding/conv", "population/ncl", "dtypes/bfloat16-dense"]
 

@@ -8,7 +8,8 @@ import pytest
 
 from bnconform.conformance.cases.bits import bell, raw
 from bnconform.conformance.cases.quick import QUICK
-from bnconform.conformance.golden.store import FOLDER, Golden, GoldenError, decode, encode
+from bnconform.conformance.golden.store import FOLDER, Golden
+from bnconform.conformance.golden.tensors import GoldenError, decode, encode
 
 
 def test_generator_is_splitmix64_keyed_by_sha256():

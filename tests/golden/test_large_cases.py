@@ -7,9 +7,10 @@ import pytest
 
 from bnconform.conformance.cases import large_draft
 from bnconform.conformance.golden import large
+from bnconform.conformance.golden.answer import golden_tensors
 from bnconform.conformance.golden.copies import Copies
-from bnconform.conformance.golden.freeze import golden_tensors
-from bnconform.conformance.golden.store import Golden, GoldenError
+from bnconform.conformance.golden.store import Golden
+from bnconform.conformance.golden.tensors import GoldenError
 
 GOLDEN = Golden()
 LARGE = [id for id, case in GOLDEN.cases.items() if case.large]

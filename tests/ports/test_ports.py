@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from bnconform.conformance.cli import main
-from bnconform.conformance.golden.store import Golden, encode
+from bnconform.conformance.golden.store import Golden
+from bnconform.conformance.golden.tensors import encode
 from bnconform.conformance.ports.folder import npy
 
 PORT = Path(__file__).parent / "port"

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from ports.test_ports import CASE, DECLARED, command, declare, export, fill, judge
 
-from bnconform.conformance.golden.store import Golden, encode
+from bnconform.conformance.golden.store import Golden
+from bnconform.conformance.golden.tensors import encode
 from bnconform.conformance.ports.folder import npy
 
 OTHER = "shapes/dense"

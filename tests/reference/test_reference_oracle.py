@@ -15,7 +15,8 @@ from bnconform.conformance.golden.folder import write_folder
 from bnconform.conformance.golden.store import Golden
 from bnconform.conformance.judge.compare import judge
 from bnconform.conformance.run.observe import observe
-from bnconform.conformance.run.schedule import Listener, Options, run
+from bnconform.conformance.run.plan import Options
+from bnconform.conformance.run.schedule import Listener, run
 from bnconform.dtypes import dtype
 
 KEPT = Path(os.environ.get("BNCONFORM_KEEP", tempfile.gettempdir())) / "bnconform-failing-problem"

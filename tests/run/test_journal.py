@@ -10,8 +10,9 @@ import pytest
 from bnconform.backends.contract import Conventions
 from bnconform.conformance.records import Failure, Observation, Verdict
 from bnconform.conformance.run import journal as journals
-from bnconform.conformance.run.journal import Journal, JournalError, JournalFull, Plan, Result
+from bnconform.conformance.run.journal import Journal, JournalError, JournalFull, Result
 from bnconform.conformance.run.merge import merge
+from bnconform.conformance.run.plan import Plan
 from bnconform.conformance.run.process import Hello
 
 PLAN = Plan("1.0", "abc", ("a", "b", "c", "d", "e"), ("numpy", "torch"))

@@ -12,7 +12,8 @@ from bnconform.conformance.cli import main
 from bnconform.conformance.golden.store import Golden
 from bnconform.conformance.records import Failure
 from bnconform.conformance.report.data import fingerprint, normalize
-from bnconform.conformance.run.schedule import Listener, Options, judge_case, run, select
+from bnconform.conformance.run.plan import Options, select
+from bnconform.conformance.run.schedule import Listener, judge_case, run
 from bnconform.conformance.run.supervisor import RetryBudget, Supervisor
 
 BACKENDS = """
