@@ -9,7 +9,7 @@ COMMANDS = {
     "list": ("bnconform.conformance.cases.command:list_", "Implementations and cases."),
     "run": ("bnconform.conformance.run.command:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
     "merge": (
-        "bnconform.conformance.run.merge:merge",
+        "bnconform.conformance.run.merge:command",
         "The journals of all shards of a run, put together to one report.",
     ),
     "certify": ("bnconform.conformance.golden.certify:certify", "Prove the golden vectors again."),

@@ -16,7 +16,7 @@ from .schedule import judged_of
 from .use import WRONG_USE, all_writable, refuse
 
 
-def merged(paths: list[Path]) -> Journal:
+def merge(paths: list[Path]) -> Journal:
     """One journal out of those of all shards, in memory. Errors: JournalError, where they are not one whole run."""
     if len(set(paths)) < len(paths):
         raise JournalError(f"{max(paths, key=paths.count)} is named twice: its results overlap")
@@ -59,16 +59,16 @@ def _check_shards(parts):
         raise JournalError(f"shard {', '.join(lacking)} of {of} is missing")
 
 
-@click.command()
+@click.command(name="merge")
 @click.argument("parts", nargs=-1, required=True, metavar="PART...", type=click.Path(path_type=Path))
 @click.option("--json", "json_path", help="Write the report as JSON.")
 @click.option("--html", "html_path", help="Write the report as one HTML page.")
 @click.option("--junit", "junit_path", help="Write the results as JUnit XML.")
-def merge(parts, json_path, html_path, junit_path):
+def command(parts, json_path, html_path, junit_path):
     """The journals of all shards of a run, put together to the report of the whole run."""
     try:
         paths = all_writable(json_path, html_path, junit_path)
-        journal = merged(list(parts))
+        journal = merge(list(parts))
         golden = Golden()
         here = replace(journal.plan, suite=bnconform.__version__, golden=golden.hash)
         difference = here.difference(journal.plan)
