@@ -88,11 +88,8 @@ class Case:
 
     @classmethod
     def from_json(cls, data: dict) -> "Case":
-        steps = tuple(
-            Step(s["mode"], tuple(s["inputs"]), tuple(s["outputs"]), s["memory"], s["options"]) for s in data["steps"]
-        )
-        tuples = {key: tuple(data[key]) for key in ("clauses", "shape", "channel_axes")}
-        return cls(**{**data, **tuples, "steps": steps})
+        """Inverse of `to_json`. Errors: SchemaError."""
+        return read(cls, data, "a case")
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 python -m bnconform.conformance.golden.freeze            write all families
 python -m bnconform.conformance.golden.freeze --check    write nothing, fail if the drafts differ from the files
+python -m bnconform.conformance.golden.freeze --pin      write the hash of a manifest that was put together by hand
 """
 
 import hashlib
+import json
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -13,7 +15,7 @@ from ..cases import drafts
 from ..rows import rows
 from .answer import golden_tensors
 from .large import describe
-from .store import FOLDER
+from .store import FOLDER, PIN, hash_of
 from .tensors import encode
 
 VERSION = "1"
@@ -51,9 +53,19 @@ def write(folder: Path = FOLDER, of=None) -> None:
     for name, blob in files.items():
         (folder / name).write_bytes(blob)
     (folder / "manifest.json").write_text(rows(manifest, 2))
+    pin(folder)
+
+
+def pin(folder: Path) -> None:
+    """Write down the hash of what the manifest of a folder says."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / PIN).write_text(f"{hash_of(manifest)}\n")
 
 
 def main(arguments: list[str]) -> int:
+    if arguments == ["--pin"]:
+        pin(FOLDER)
+        return 0
     if arguments == ["--check"]:
         manifest, files = build()
         same = rows(manifest, 2) == (FOLDER / "manifest.json").read_text()
@@ -61,7 +73,7 @@ def main(arguments: list[str]) -> int:
         print(f"{len(manifest['cases'])} cases, {sum(map(len, files.values())):,} bytes: {answer}")
         return 0 if same else 1
     if arguments:
-        print("usage: python -m bnconform.conformance.golden.freeze [--check]", file=sys.stderr)
+        print("usage: python -m bnconform.conformance.golden.freeze [--check | --pin]", file=sys.stderr)
         return 2
     write()
     return 0

@@ -15,7 +15,7 @@ import numpy as np
 from ..cases import large_draft
 from ..cases.draft import Draft
 from ..records import Case
-from .tensors import GoldenError, decode, encode
+from .tensors import Frozen, GoldenError, decode, encode
 
 
 def cache_folder() -> Path:
@@ -42,17 +42,17 @@ def describe(draft: Draft, tensors: dict[str, np.ndarray]) -> dict:
     return {"inputs": sha256(encode(draft.tensors)), "sha256": sha256(blob), "bytes": len(blob)}
 
 
-def load(case: Case, expected: dict) -> dict[str, np.ndarray]:
-    """All tensors of a large case by their full names; `expected` as `describe` made it.
+def load(case: Case, expected: Frozen) -> dict[str, np.ndarray]:
+    """All tensors of a large case by their full names; `expected` as the manifest has it.
 
     Errors: GoldenError where the drawn inputs or the oracle's answers have another hash than the manifest says.
     """
-    path = cache_folder() / f"{expected['sha256']}.safetensors"
+    path = cache_folder() / f"{expected.sha256}.safetensors"
     try:
         blob = path.read_bytes()
     except OSError:
         blob = b""
-    if sha256(blob) != expected["sha256"]:
+    if sha256(blob) != expected.sha256:
         blob = _rebuild(case, expected)
         _keep(path, blob)
     return decode(blob)
@@ -64,9 +64,9 @@ def _rebuild(case, expected):
     draft = large_draft(case.id)
     if draft is None:
         raise GoldenError(f"no large case is called {case.id}: the manifest and this version do not fit together")
-    _check(case, "inputs", sha256(encode(draft.tensors)), expected["inputs"])
+    _check(case, "inputs", sha256(encode(draft.tensors)), expected.inputs)
     blob = encode(golden_tensors(draft))
-    _check(case, "golden values", sha256(blob), expected["sha256"])
+    _check(case, "golden values", sha256(blob), expected.sha256)
     return blob
 
 

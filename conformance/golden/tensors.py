@@ -2,6 +2,7 @@
 library."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +14,15 @@ NAMES = {name: code for code, name in CODES.items()}
 
 class GoldenError(Exception):
     """The golden files are damaged, missing, or of another version."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What the manifest says of a file: its hash and size; of a large case that of its inputs too."""
+
+    sha256: str
+    bytes: int
+    inputs: str | None = None
 
 
 def decode(blob: bytes) -> dict[str, np.ndarray]:

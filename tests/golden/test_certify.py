@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from bnconform.conformance.golden.certify import Certificate, certify_case
+from bnconform.conformance.golden.freeze import pin
 from bnconform.conformance.golden.store import FOLDER, Golden
 from bnconform.conformance.golden.tensors import decode, encode
 
@@ -39,5 +40,6 @@ def test_one_wrong_bit_is_found(tmp_path, case_id, tensor):
     path.write_bytes(encode(arrays))
     manifest["files"][path.name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    pin(folder)
     wrong = certified(Golden(folder), case_id).wrong
     assert wrong and all(tensor.split("|")[1] in line and "1 of" in line and "first at 0" in line for line in wrong)

@@ -8,7 +8,7 @@ import pytest
 
 from bnconform.conformance.cases.bits import bell, raw
 from bnconform.conformance.cases.quick import QUICK
-from bnconform.conformance.golden.store import FOLDER, Golden
+from bnconform.conformance.golden.store import FOLDER, PIN, Golden
 from bnconform.conformance.golden.tensors import GoldenError, decode, encode
 
 
@@ -62,6 +62,35 @@ def test_flipped_bit_is_named_as_damage(tmp_path):
     golden = Golden(tmp_path / "v1")
     with pytest.raises(GoldenError, match="shapes.safetensors has SHA-256 .* the file is damaged"):
         golden.family("shapes")
+
+
+CHANGES = {
+    "a dtype": (b'"x_dtype": "float32"', b'"x_dtype": "float3Z"'),
+    "a case that names other outputs": (b'"outputs": ["y", ', b'"outputs": ["z", '),
+    "outputs emptied": (b'"outputs": ["y"', b'"outputs": [' + b'"'),
+    "a decay": (b'"decay": 0.9', b'"decay": 0.8'),
+    "a hash": (b'"sha256": "5', b'"sha256": "6'),
+    "no JSON": (b"{", b""),
+    "a key twice": (b'"version"', b'"schema"'),
+}
+
+
+@pytest.mark.parametrize("old, new", CHANGES.values(), ids=CHANGES)
+def test_changed_question_is_named_as_damage(old, new, tmp_path):
+    shutil.copytree(FOLDER, tmp_path / "v1")
+    path = tmp_path / "v1" / "manifest.json"
+    blob = path.read_bytes()
+    assert old in blob
+    path.write_bytes(blob.replace(old, new, 1))
+    with pytest.raises(GoldenError, match="manifest.json"):
+        assert Golden(tmp_path / "v1").cases
+
+
+def test_manifest_without_its_hash_is_a_clear_error(tmp_path):
+    shutil.copytree(FOLDER, tmp_path / "v1")
+    (tmp_path / "v1" / PIN).unlink()
+    with pytest.raises(GoldenError, match="cannot read .*manifest.sha256"):
+        assert Golden(tmp_path / "v1").cases
 
 
 def test_missing_manifest_is_a_clear_error(tmp_path):
