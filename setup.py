@@ -19,7 +19,7 @@ setup(
         f"{name}{inner}" for name, room in ROOMS.items() for inner in ["", *(f".{p}" for p in find_packages(room))]
     ],
     package_data={
-        "": ["*.md", "*.json", "*.txt", "*.png", "known/*.json", "templates/*"],
+        "": ["py.typed", "*.md", "*.json", "*.txt", "*.png", "known/*.json", "templates/*"],
         "bnconform.conformance.golden": ["v1/*"],
     },
     ext_modules=[KERNELS],

@@ -38,6 +38,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 
 WIDENED = {"float64": "float64", "float32": "float32", "float16": "float32", "bfloat16": "float32"}
@@ -108,7 +110,7 @@ class Conventions:
     state_names: tuple[str, str] = ("running_mean", "running_var")
     notes: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _expect("running_ddof", self.running_ddof, (0, 1))
         _expect("decay_meaning", self.decay_meaning, ("old", "new"))
         _expect("variance", self.variance, ("two-pass", "welford", "one-pass", "one-pass-clamped"))
@@ -117,7 +119,7 @@ class Conventions:
         _expect("channel_axes", self.channel_axes, ("any", "one", "first", "last"))
 
 
-def _expect(name, got, allowed):
+def _expect(name: str, got: object, allowed: tuple[object, ...]) -> None:
     if got not in allowed:
         raise ValueError(f"Conventions.{name} is {got!r}, expected one of {', '.join(map(repr, allowed))}")
 
@@ -127,10 +129,17 @@ class Backend(Protocol):
 
     conventions: Conventions
 
-    def __init__(self, config: Config, gamma, beta, running_mean, running_var): ...
+    def __init__(
+        self,
+        config: Config,
+        gamma: np.ndarray | None,
+        beta: np.ndarray | None,
+        running_mean: np.ndarray | None,
+        running_var: np.ndarray | None,
+    ) -> None: ...
 
-    def train(self, x, dy) -> Mapping[str, Any]: ...
+    def train(self, x: np.ndarray, dy: np.ndarray | None) -> Mapping[str, Any]: ...
 
-    def infer(self, x, dy) -> Mapping[str, Any]: ...
+    def infer(self, x: np.ndarray, dy: np.ndarray | None) -> Mapping[str, Any]: ...
 
     def state(self) -> Mapping[str, Any]: ...

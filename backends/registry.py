@@ -5,7 +5,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 
@@ -31,7 +31,7 @@ class Entry:
     name: str
     target: str
     needs: tuple[str, ...] = ()
-    environment: Mapping[str, str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     required: bool = True
 
     def missing(self) -> tuple[str, ...]:
@@ -81,12 +81,15 @@ def resolve(target: str) -> type:
         raise UnknownImplementation(f"module {module!r} has no {name!r} (for {target!r})") from None
 
 
-def _builtin(name, module, cls, needs=(), environment=(), required=True):
-    return Entry(name, f"bnconform.backends.{module}:{cls}", tuple(needs), dict(environment), required)
+def _builtin(
+    name: str, module: str, cls: str, needs: tuple[str, ...] = (), engine: str | None = None, required: bool = True
+) -> Entry:
+    environment = {"KERAS_BACKEND": engine} if engine else {}
+    return Entry(name, f"bnconform.backends.{module}:{cls}", needs, environment, required)
 
 
-def _keras(engine, module):
-    return _builtin(f"keras-{engine}", "keras_", "KerasLayer", ("keras", module), {"KERAS_BACKEND": engine})
+def _keras(engine: str, module: str) -> Entry:
+    return _builtin(f"keras-{engine}", "keras_", "KerasLayer", ("keras", module), engine)
 
 
 BUILTIN = (

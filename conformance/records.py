@@ -75,7 +75,7 @@ class Case:
     large: bool = False
     law: str | None = None
 
-    def outputs(self):
+    def outputs(self) -> tuple[str, ...]:
         """Names of everything that is compared, `<step>.<output>`."""
         if self.raises:
             return ("error",)
@@ -161,7 +161,7 @@ class Verdict:
         return replace(verdict, **dict.fromkeys(unbounded, np.inf))
 
 
-def _number(value):
+def _number(value: float | None) -> float | str | None:
     """JSON has no infinity: an unbounded score is written as the string "inf"."""
     if value is not None and not np.isfinite(value):
         return "inf"

@@ -1,11 +1,12 @@
 """JSON as the repository keeps it: one row a line, so that a diff shows the rows that changed."""
 
 import json
+from typing import Any
 
 WIDTH = 120
 
 
-def rows(data, depth: int) -> str:
+def rows(data: Any, depth: int) -> str:
     """`data` as JSON text: containers down to `depth` levels have a line for each item, deeper ones are one row.
 
     What fits into a line of 120 characters is one row at any level. Errors: ValueError for NaN or infinity.
@@ -23,7 +24,7 @@ def rows(data, depth: int) -> str:
     return _text(data, depth, "", 0) + "\n"
 
 
-def _text(data, depth, indent, used):
+def _text(data: Any, depth: int, indent: str, used: int) -> str:
     """used: characters that stand before `data` in its line."""
     row = json.dumps(data, ensure_ascii=False, allow_nan=False)
     if not depth or not isinstance(data, dict | list | tuple) or used + len(row) < WIDTH:

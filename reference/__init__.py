@@ -3,6 +3,8 @@
 SPEC.md beside this file has the numbered clauses that the code and the cases cite.
 """
 
+from typing import Any
+
 from .backward import Gradients, inference_backward, train_backward
 from .derivatives import SecondOrder, jvp, second_order
 from .errors import DomainError
@@ -16,7 +18,7 @@ from .running import RunningState, population_statistics
 __version__ = "0.1.0"
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """`bnconform.translate` belongs to the harness, which uses the definition: it is found by name, when asked for."""
     if name == "translate":
         import importlib

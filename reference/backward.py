@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .dtypes import as_float64
 from .forward import batch_statistics, check_eps, check_mask, normalize
-from .layout import Layout
+from .layout import Axes, Layout
 
 
 class Gradients(NamedTuple):
@@ -17,13 +18,21 @@ class Gradients(NamedTuple):
     dbeta: np.ndarray
 
 
-def mean_over(values, m, layout: Layout):
+def mean_over(values: np.ndarray, m: ArrayLike, layout: Layout) -> np.ndarray:
     """Sum over the reduced axes divided by the count m, ready to broadcast against x."""
     return layout.expand(layout.total(values) / m)
 
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
-def train_backward(dy, x, gamma=None, *, eps, channel_axes, mask=None) -> Gradients:
+def train_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    gamma: ArrayLike | None = None,
+    *,
+    eps: float,
+    channel_axes: Axes,
+    mask: ArrayLike | None = None,
+) -> Gradients:
     """Gradient through the normalization *and* the batch statistics [BN-5.1].
 
     dx = gamma r (dy - mean(dy) - x_hat mean(dy x_hat)); dgamma = sum(dy x_hat); dbeta = sum(dy).
@@ -49,7 +58,16 @@ def train_backward(dy, x, gamma=None, *, eps, channel_axes, mask=None) -> Gradie
 
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
-def inference_backward(dy, x, gamma=None, *, running_mean, running_var, eps, channel_axes) -> Gradients:
+def inference_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    gamma: ArrayLike | None = None,
+    *,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    eps: float,
+    channel_axes: Axes,
+) -> Gradients:
     """Gradient with the statistics held constant [BN-5.2]: dx = gamma r dy.
 
     >>> x = np.array([[0.0], [2.0]])

@@ -3,11 +3,12 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .backward import mean_over
 from .dtypes import as_float64
 from .forward import batch_statistics, check_eps, normalize
-from .layout import Layout
+from .layout import Axes, Layout
 
 
 class SecondOrder(NamedTuple):
@@ -21,7 +22,16 @@ class SecondOrder(NamedTuple):
 class _Point:
     """One evaluation point: x_hat, r, gamma and the projection that the batch statistics cause."""
 
-    def __init__(self, x, gamma, *, eps, channel_axes, running_mean=None, running_var=None):
+    def __init__(
+        self,
+        x: ArrayLike,
+        gamma: ArrayLike | None,
+        *,
+        eps: float,
+        channel_axes: Axes,
+        running_mean: ArrayLike | None = None,
+        running_var: ArrayLike | None = None,
+    ) -> None:
         self.x = as_float64("x", x)
         self.layout = layout = Layout(self.x.shape, channel_axes)
         self.training = running_mean is None
@@ -34,21 +44,32 @@ class _Point:
         self.r = layout.expand(r)
         self.gamma = layout.expand(layout.parameter("gamma", gamma, 1.0))
 
-    def mean(self, values):
+    def mean(self, values: np.ndarray) -> np.ndarray:
         return mean_over(values, self.m, self.layout)
 
-    def project(self, w):
+    def project(self, w: np.ndarray) -> np.ndarray:
         """Derivative of x_hat along w, divided by r; the map is its own transpose."""
         if not self.training:
             return w
         return w - self.mean(w) - self.x_hat * self.mean(w * self.x_hat)
 
-    def param(self, name, value):
+    def param(self, name: str, value: ArrayLike | None) -> np.ndarray:
         return self.layout.expand(self.layout.parameter(name, value, 0.0))
 
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
-def jvp(x, x_dot, gamma=None, gamma_dot=None, beta_dot=None, *, eps, channel_axes, running_mean=None, running_var=None):
+def jvp(
+    x: ArrayLike,
+    x_dot: ArrayLike,
+    gamma: ArrayLike | None = None,
+    gamma_dot: ArrayLike | None = None,
+    beta_dot: ArrayLike | None = None,
+    *,
+    eps: float,
+    channel_axes: Axes,
+    running_mean: ArrayLike | None = None,
+    running_var: ArrayLike | None = None,
+) -> np.ndarray:
     """Derivative of y along the tangents (x_dot, gamma_dot, beta_dot) [BN-5.3].
 
     Train mode without running statistics, inference mode with them. Shapes as x, param_shape,
@@ -69,7 +90,17 @@ def jvp(x, x_dot, gamma=None, gamma_dot=None, beta_dot=None, *, eps, channel_axe
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
 def second_order(
-    x, dy, u_x, gamma=None, u_gamma=None, u_beta=None, *, eps, channel_axes, running_mean=None, running_var=None
+    x: ArrayLike,
+    dy: ArrayLike,
+    u_x: ArrayLike,
+    gamma: ArrayLike | None = None,
+    u_gamma: ArrayLike | None = None,
+    u_beta: ArrayLike | None = None,
+    *,
+    eps: float,
+    channel_axes: Axes,
+    running_mean: ArrayLike | None = None,
+    running_var: ArrayLike | None = None,
 ) -> SecondOrder:
     """Gradient of the backward pass [BN-5.4], as double backward in automatic differentiation.
 

@@ -5,6 +5,7 @@ loaded only when an array of that type has to be *made*.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .errors import DomainError
 
@@ -49,7 +50,7 @@ def smallest(name: str) -> float:
     return 2.0 ** _MIN_EXPONENT[name]
 
 
-def as_float64(name: str, value) -> np.ndarray:
+def as_float64(name: str, value: ArrayLike) -> np.ndarray:
     """`value` as a float64 array; every real floating input converts without rounding.
 
     Errors: complex, integer, boolean or object input is out of the domain [BN-8.2].

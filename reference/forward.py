@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .dtypes import as_float64
 from .errors import DomainError
-from .layout import Layout
+from .layout import Axes, Layout
 
 
 class TrainForward(NamedTuple):
@@ -20,12 +21,12 @@ class TrainForward(NamedTuple):
 
 def check_eps(eps: float) -> float:
     """`eps` if it is a finite number >= 0, in units of the variance [BN-2.4]."""
-    if not (np.isscalar(eps) and np.isfinite(eps) and eps >= 0):
+    if not (bool(np.isscalar(eps)) and np.isfinite(eps) and eps >= 0):
         raise DomainError(f"eps is {eps!r}, expected a finite number >= 0", "BN-2.4")
     return float(eps)
 
 
-def check_mask(mask, layout: Layout) -> np.ndarray | None:
+def check_mask(mask: ArrayLike | None, layout: Layout) -> np.ndarray | None:
     """`mask` broadcast to x's shape, or None; True marks a value that counts [BN-6.1]."""
     if mask is None:
         return None
@@ -41,7 +42,9 @@ def check_mask(mask, layout: Layout) -> np.ndarray | None:
 
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
-def batch_statistics(x, *, channel_axes, mask=None):
+def batch_statistics(
+    x: ArrayLike, *, channel_axes: Axes, mask: ArrayLike | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, variance with ddof 0, and count of each channel, in two passes [BN-2.1, BN-2.2].
 
     x: any floating array. mask: boolean, broadcasts to x [BN-6.1].
@@ -65,14 +68,24 @@ def batch_statistics(x, *, channel_axes, mask=None):
 
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
-def normalize(x, mean, var, eps: float, layout: Layout):
+def normalize(
+    x: np.ndarray, mean: np.ndarray, var: np.ndarray, eps: float, layout: Layout
+) -> tuple[np.ndarray, np.ndarray]:
     """x_hat = (x - mean) / sqrt(var + eps) and r = 1 / sqrt(var + eps) [BN-2.3]."""
     inverse_std = 1.0 / np.sqrt(var + eps)
     return (x - layout.expand(mean)) * layout.expand(inverse_std), inverse_std
 
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
-def train_forward(x, gamma=None, beta=None, *, eps, channel_axes, mask=None) -> TrainForward:
+def train_forward(
+    x: ArrayLike,
+    gamma: ArrayLike | None = None,
+    beta: ArrayLike | None = None,
+    *,
+    eps: float,
+    channel_axes: Axes,
+    mask: ArrayLike | None = None,
+) -> TrainForward:
     """Normalize a batch by its own statistics [BN-2.3], Algorithm 1 of the paper.
 
     x: floating array. gamma, beta: param_shape, or None for 1 and 0. eps: in units of x**2.
@@ -95,7 +108,16 @@ def train_forward(x, gamma=None, beta=None, *, eps, channel_axes, mask=None) -> 
 
 
 @np.errstate(invalid="ignore", divide="ignore", over="ignore")
-def inference_forward(x, gamma=None, beta=None, *, running_mean, running_var, eps, channel_axes):
+def inference_forward(
+    x: ArrayLike,
+    gamma: ArrayLike | None = None,
+    beta: ArrayLike | None = None,
+    *,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    eps: float,
+    channel_axes: Axes,
+) -> np.ndarray:
     """Normalize by given statistics, Algorithm 2 of the paper; they do not change [BN-4.1].
 
     Shapes and errors as `train_forward`. Returns float64 y of x's shape.

@@ -1,13 +1,18 @@
 """Which values share a statistic [BN-1.1 to BN-1.5]."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .dtypes import as_float64
 from .errors import DomainError
+
+Axes = int | Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,11 @@ class Layout:
     shape: tuple[int, ...]
     channel_axes: tuple[int, ...]
 
-    def __post_init__(self):
+    if TYPE_CHECKING:
+
+        def __init__(self, shape: Sequence[int], channel_axes: Axes) -> None: ...
+
+    def __post_init__(self) -> None:
         axes = self.channel_axes
         axes = (axes,) if isinstance(axes, (int, np.integer)) else tuple(axes)
         rank = len(self.shape)
@@ -78,7 +87,7 @@ class Layout:
         summed = np.sum(values, axis=self.reduced_axes)
         return np.transpose(summed, np.argsort(np.argsort(self.channel_axes)))
 
-    def parameter(self, name: str, value, default: float | None = None) -> np.ndarray:
+    def parameter(self, name: str, value: ArrayLike | None, default: float | None = None) -> np.ndarray:
         """`value` as float64 of param_shape; None becomes `default` everywhere [BN-1.5]."""
         if value is None:
             if default is None:
@@ -93,7 +102,7 @@ class Layout:
             )
         return array
 
-    def like_x(self, name: str, value) -> np.ndarray:
+    def like_x(self, name: str, value: ArrayLike) -> np.ndarray:
         """`value` as float64 of x's shape."""
         array = as_float64(name, value)
         if array.shape != self.shape:

@@ -1,17 +1,20 @@
 """Statistics for inference, gathered while training [BN-3.1 to BN-3.6]."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .dtypes import as_float64
 from .errors import DomainError
 from .forward import batch_statistics
+from .layout import Axes
 
 
-def check_running(decay, running_ddof) -> None:
+def check_running(decay: float | None, running_ddof: int) -> None:
     """Raise unless decay is in [0, 1] or None, and running_ddof is 0 or 1 [BN-3.1, BN-3.3]."""
-    if decay is not None and not (np.isscalar(decay) and 0 <= decay <= 1):
+    if decay is not None and not (bool(np.isscalar(decay)) and 0 <= decay <= 1):
         raise DomainError(f"decay is {decay!r}, expected a number from 0 to 1, or None for cumulative", "BN-3.1")
     if running_ddof not in (0, 1):
         raise DomainError(f"running_ddof is {running_ddof!r}, expected 0 or 1", "BN-3.3")
@@ -34,11 +37,13 @@ class RunningState:
     var_count: np.ndarray | int = 0
 
     @classmethod
-    def initial(cls, param_shape):
+    def initial(cls, param_shape: tuple[int, ...]) -> "RunningState":
         """Mean 0 and variance 1 of shape `param_shape`."""
         return cls(np.zeros(param_shape), np.ones(param_shape))
 
-    def update(self, batch_mean, batch_var, m, *, decay, running_ddof) -> "RunningState":
+    def update(
+        self, batch_mean: np.ndarray, batch_var: np.ndarray, m: ArrayLike, *, decay: float | None, running_ddof: int
+    ) -> "RunningState":
         """The state after one training step.
 
         batch_mean, batch_var (ddof 0): param_shape. m: values a channel, scalar or param_shape.
@@ -56,7 +61,9 @@ class RunningState:
         return replace(self, running_mean=mean, running_var=var, mean_count=mean_count, var_count=var_count)
 
 
-def _blend(old, new, exists, count, decay):
+def _blend(
+    old: np.ndarray, new: np.ndarray, exists: np.ndarray, count: np.ndarray | int, decay: float | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Weighted average of old and new where `new` exists [BN-3.1, BN-3.2, BN-3.5]."""
     count = np.where(exists, np.asarray(count) + 1, count)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -67,7 +74,7 @@ def _blend(old, new, exists, count, decay):
     return np.where(exists, blended, old), count
 
 
-def population_statistics(batches, *, channel_axes):
+def population_statistics(batches: Iterable[ArrayLike], *, channel_axes: Axes) -> tuple[np.ndarray, np.ndarray]:
     """The paper's estimate for inference (Algorithm 2, lines 8 to 10) [BN-3.4].
 
     batches: arrays of x's rank; every batch counts once, whatever its size.

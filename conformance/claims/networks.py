@@ -119,7 +119,6 @@ def mlp(
     return nn.Sequential(*layers)
 
 
-NORMS = ("plain", "BN", "WN", "WN + mean BN", "WN + var BN", "PN")
 RELU_GAIN = 2**0.5  # keeps the second moment through a ReLU where nothing else does (He et al., 2015)
 
 

@@ -15,7 +15,7 @@ from bnconform.backends.contract import Conventions
 from bnconform.layout import Layout
 
 from ..cases.draft import Draft
-from ..golden.freeze import answer
+from ..golden.answer import answer
 from ..judge.aggregate import aggregate
 from ..judge.allowances import allowances, output_dtype
 from ..judge.compare import BASIC, Expectation, judge

@@ -1,13 +1,21 @@
 """Inference as an affine map, folded into the layer before it [BN-4.2, BN-4.3]."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..dtypes import as_float64
 from ..errors import DomainError
 from ..forward import check_eps
 
 
-def affine_form(gamma=None, beta=None, *, running_mean, running_var, eps):
+def affine_form(
+    gamma: ArrayLike | None = None,
+    beta: ArrayLike | None = None,
+    *,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    eps: float,
+) -> tuple[np.ndarray, np.ndarray]:
     """(a, b) with y = a x + b for each channel [BN-4.2]; all of param_shape.
 
     >>> a, b = affine_form(running_mean=np.array([2.0]), running_var=np.array([3.0]), eps=1.0)
@@ -24,7 +32,18 @@ def affine_form(gamma=None, beta=None, *, running_mean, running_var, eps):
     return a, b
 
 
-def fold(weight, bias, gamma=None, beta=None, *, running_mean, running_var, eps, out_axis=0, groups=1):
+def fold(
+    weight: ArrayLike,
+    bias: ArrayLike | None,
+    gamma: ArrayLike | None = None,
+    beta: ArrayLike | None = None,
+    *,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    eps: float,
+    out_axis: int = 0,
+    groups: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
     """Weight and bias of a linear or convolution layer that includes the BN after it [BN-4.3].
 
     weight: any rank, its output channels along `out_axis`; a grouped *transposed* convolution holds

@@ -3,12 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..backward import Gradients, train_backward
 from ..dtypes import as_float64
 from ..errors import DomainError
 from ..forward import batch_statistics, check_eps, normalize
-from ..layout import Layout
+from ..layout import Axes, Layout
 
 
 class RenormForward(NamedTuple):
@@ -21,7 +22,18 @@ class RenormForward(NamedTuple):
     d: np.ndarray
 
 
-def renorm_forward(x, gamma=None, beta=None, *, running_mean, running_var, eps, channel_axes, r_max, d_max):
+def renorm_forward(
+    x: ArrayLike,
+    gamma: ArrayLike | None = None,
+    beta: ArrayLike | None = None,
+    *,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    eps: float,
+    channel_axes: Axes,
+    r_max: float,
+    d_max: float,
+) -> RenormForward:
     """y = gamma (x_hat r + d) + beta with r = clip(s_B/s, 1/r_max, r_max), d = clip((mu_B - mu)/s, -d_max, d_max).
 
     s_B = sqrt(batch_var + eps), s = sqrt(running_var + eps), mu = running_mean, all before the update.
@@ -48,7 +60,18 @@ def renorm_forward(x, gamma=None, beta=None, *, running_mean, running_var, eps, 
     return RenormForward(y, batch_mean, batch_var, r, d)
 
 
-def renorm_backward(dy, x, gamma=None, *, running_mean, running_var, eps, channel_axes, r_max, d_max) -> Gradients:
+def renorm_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    gamma: ArrayLike | None = None,
+    *,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    eps: float,
+    channel_axes: Axes,
+    r_max: float,
+    d_max: float,
+) -> Gradients:
     """Gradients of `renorm_forward` with r and d held constant [BN-6.4]."""
     out = renorm_forward(
         x,

@@ -1,10 +1,17 @@
 """One batch spread over shards of unequal size [BN-6.3]."""
 
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
 from ..dtypes import as_float64
 from ..errors import DomainError
 
 
-def merge_moments(means, variances, counts):
+def merge_moments(
+    means: Sequence[ArrayLike], variances: Sequence[ArrayLike], counts: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Mean, variance (ddof 0) and count of the union of shards (Chan, Golub and LeVeque 1979).
 
     means, variances: sequences of param_shape arrays. counts: numbers of values, one a shard.
@@ -32,4 +39,4 @@ def merge_moments(means, variances, counts):
     ]
     mean = sum(share * part for share, part, _ in shards)
     var = sum(share * (part_var + (part - mean) ** 2) for share, part, part_var in shards)
-    return mean, var, total
+    return np.asarray(mean), np.asarray(var), total
