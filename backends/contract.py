@@ -23,6 +23,10 @@ tracks none. Optional methods:
     train_shards(x, dy, sizes)         one synchronized step over shards of axis 0    [BN-6.3]
     train_renorm(x, dy, r_max, d_max)  batch renormalization                          [BN-6.4]
     fold(weight, bias, kind)           static: the preceding layer with BN folded in  [BN-4.3]
+    timed(operation, x, dy)            a function of no arguments for `bench`: the operation on arrays that are on the
+                                       device by then, returning when the device has finished. operation: "forward"
+                                       (training, no gradients), "backward" (its second half), "step" (both),
+                                       "inference"
     compiling()                        static: seconds this process has spent compiling, for the report's table of times
 
     script                             static: framework code that `bnconform shrink` writes in place of the contract's

@@ -116,6 +116,26 @@ def double_backward(call, numbers, parameters, statistics, x, dy, u_parameters, 
     return jax.vjp(gradients, parameters, x, dy)[1]((u_parameters, u_x))
 
 
+@partial(jax.jit, static_argnums=0)
+def _half(call, numbers, parameters, statistics, x):
+    return jax.vjp(lambda p, x: call(numbers, p, statistics, x, None), parameters, x, has_aux=True)[:2]
+
+
+@jax.jit
+def _pulled(pull, dy):
+    return pull(dy)
+
+
+def timed(operation, arguments, x, dy):
+    """The contract's `timed` for the arguments of a call."""
+    if operation == "backward":
+        y, pull = _half(*arguments, x)
+        dy = dy.astype(y.dtype)
+        return lambda: jax.block_until_ready(_pulled(pull, dy))
+    dy = dy if operation == "step" else None
+    return lambda: jax.block_until_ready(step(*arguments, x, None, dy))
+
+
 class JaxBackend:
     """A layer on JAX. A subclass gives `conventions`, `version`, and
 
@@ -162,6 +182,10 @@ class JaxBackend:
         x, mask, dy = (value if value is None else jax.device_put(value, self.device) for value in (x, mask, dy))
         y, changed, gradients, dx = step(*arguments, x, mask, dy)
         return arrays({"y": y, "dx": dx} | {f"d{name}": value for name, value in (gradients or {}).items()}), changed
+
+    def timed(self, operation, x, dy):
+        x, dy = (jax.device_put(value, self.device) for value in (x, dy))
+        return timed(operation, self._arguments("infer" if operation == "inference" else "train"), x, dy)
 
     def train_shards(self, x, dy, sizes):
         """`jax.vmap` with a named axis over the shards; smaller ones are padded, and the padding masked out."""

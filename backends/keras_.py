@@ -7,6 +7,7 @@ differentiation. An engine offers `version`, `place`, `settings`, `tensor`, `arr
     jvp(layer, training, primals, tangents)           -> y_dot                                   leaves it alone
     double_backward(layer, training, primals, dy, cotangents)
                                                       -> [d2x, one for each parameter, d2dy]     leaves it alone
+    timed(layer, operation, x, dy)                    -> what the contract's `timed` gives
 
 with primals = [x, *parameters].
 """
@@ -126,6 +127,10 @@ class KerasLayer:
             y, gradients = engine.step(layer, x, mask, training, dy)
         found = {"y": y} | dict(zip(["dx", *self.names], gradients))
         return engine.arrays(found)
+
+    def timed(self, operation, x, dy):
+        with keras.device(self.scope):
+            return engine.timed(self.layer, operation, self._tensor(x), self._tensor(dy))
 
     def jvp(self, mode, x, *tangents):
         with keras.device(self.scope):

@@ -19,6 +19,7 @@ __all__ = [
     "settings",
     "step",
     "tensor",
+    "timed",
     "version",
 ]
 
@@ -83,3 +84,8 @@ def double_backward(layer, training, primals, dy, cotangents):
     (x, *parameters), (u_x, *along) = primals, cotangents
     of_parameters, d2x, d2dy = jax_.double_backward(*_arguments(layer, training, x, parameters), dy, along, u_x)
     return [d2x, *of_parameters, d2dy]
+
+
+def timed(layer, operation, x, dy):
+    parameters = _values(layer.trainable_variables)
+    return jax_.timed(operation, _arguments(layer, operation != "inference", x, parameters)[:-1], x, dy)

@@ -62,6 +62,20 @@ def step(layer, x, mask, training, dy):
     return y, [] if dy is None else tape.gradient(y, [x, *variables], dy)
 
 
+def timed(layer, operation, x, dy):
+    """As compiled by `tf.function`."""
+    if "GPU" in x.device:
+        raise NotImplementedError("TensorFlow gives no way to wait for a device without copying the result")
+    if operation == "backward":
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            y = tf.function(lambda x: layer(x, training=True))(x)
+        inputs = [x, *(variable.value for variable in layer.trainable_variables)]
+        return lambda: tape.gradient(y, inputs, dy)
+    run = tf.function(lambda x, dy: step(layer, x, None, operation != "inference", dy))
+    return lambda: run(x, dy if operation == "step" else None)
+
+
 def _pure(layer, training, x, *parameters):
     """y, with the state left alone."""
     state = [variable.value for variable in layer.non_trainable_variables]

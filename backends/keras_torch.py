@@ -3,9 +3,21 @@
 import torch
 from torch.autograd import forward_ad
 
-from .torch_arrays import array, arrays, place, settings, tensor
+from .torch_arrays import array, arrays, finished, place, settings, tensor
 
-__all__ = ["CONVENTIONS", "array", "arrays", "double_backward", "jvp", "place", "settings", "step", "tensor", "version"]
+__all__ = [
+    "CONVENTIONS",
+    "array",
+    "arrays",
+    "double_backward",
+    "jvp",
+    "place",
+    "settings",
+    "step",
+    "tensor",
+    "timed",
+    "version",
+]
 
 CONVENTIONS = {"variance": "one-pass", "reduction": "pairwise", "notes": "the one-pass variance is not clamped at zero"}
 
@@ -17,9 +29,22 @@ def version() -> str:
 def step(layer, x, mask, training, dy):
     if dy is None:
         return layer(x, training=training, mask=mask).detach(), []
-    inputs = [x.requires_grad_(), *(variable.value for variable in layer.trainable_variables)]
-    y = layer(x, training=training, mask=mask)
+    y, inputs = _graph(layer, x, training, mask)
     return y, torch.autograd.grad(y, inputs, dy)
+
+
+def _graph(layer, x, training, mask=None):
+    """y, and what it can be differentiated by."""
+    inputs = [x.requires_grad_(), *(variable.value for variable in layer.trainable_variables)]
+    return layer(x, training=training, mask=mask), inputs
+
+
+def timed(layer, operation, x, dy):
+    if operation == "backward":
+        y, inputs = _graph(layer, x, True)
+        return finished(lambda: torch.autograd.grad(y, inputs, dy, retain_graph=True), x.device)
+    dy = dy if operation == "step" else None
+    return finished(lambda: step(layer, x, None, operation != "inference", dy), x.device)
 
 
 def _pure(layer, training, x, *parameters):

@@ -13,7 +13,7 @@ from torch.autograd import forward_ad
 from torch.nn.utils import fusion
 
 from .contract import Conventions
-from .torch_arrays import array, arrays, place, settings, tensor
+from .torch_arrays import array, arrays, finished, place, settings, tensor
 
 LAYERS = {2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm1d, 4: torch.nn.BatchNorm2d, 5: torch.nn.BatchNorm3d}
 
@@ -61,13 +61,28 @@ class _Torch:
         return self._step(x, dy, False)
 
     def _step(self, x, dy, training):
-        x = tensor(x, self.device)
+        return arrays(self._computed(tensor(x, self.device), tensor(dy, self.device), training))
+
+    def _computed(self, x, dy, training):
+        """Outputs of a step, as tensors of tensors."""
         if dy is None:
             with torch.no_grad():
-                return {"y": array(self._forward(x, *self.parameters, training))}
+                return {"y": self._forward(x, *self.parameters, training)}
+        y, inputs = self._graph(x, training)
+        return {"y": y} | _gradients(y, inputs, dy)
+
+    def _graph(self, x, training):
+        """y, and what it can be differentiated by."""
         inputs = {"dx": x.requires_grad_(), "dgamma": self.parameters[0], "dbeta": self.parameters[1]}
-        y = self._forward(*inputs.values(), training)
-        return arrays({"y": y} | _gradients(y, inputs, tensor(dy, self.device)))
+        return self._forward(*inputs.values(), training), inputs
+
+    def timed(self, operation, x, dy):
+        x, dy = tensor(x, self.device), tensor(dy, self.device)
+        if operation == "backward":
+            y, inputs = self._graph(x, True)
+            return finished(lambda: _gradients(y, inputs, dy, retain_graph=True), self.device)
+        dy = dy if operation == "step" else None
+        return finished(lambda: self._computed(x, dy, operation != "inference"), self.device)
 
     def jvp(self, mode, x, *tangents):
         with forward_ad.dual_level():

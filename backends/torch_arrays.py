@@ -57,6 +57,11 @@ def array(value) -> np.ndarray:
     return value.numpy().copy()
 
 
+def finished(run, device):
+    """`run`, which then returns when the device has finished."""
+    return run if torch.device(device).type == "cpu" else lambda: (run(), torch.cuda.synchronize())
+
+
 def arrays(tensors: dict) -> dict:
     """The tensors that are there, as arrays."""
     return {name: array(value) for name, value in tensors.items() if value is not None}

@@ -1,79 +1,65 @@
 """The interleaved measurement: every implementation takes its turn in every round, so that a slow moment hits all."""
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import asdict
-from math import ceil, prod
+from math import ceil, inf, prod
 from statistics import median
 
 from bnconform.backends.registry import entries
 
-from .drivers import OWN
+from ..run.process import Worker, WorkerLost
+from .engine import OWN
 from .problems import BYTES, OPERATIONS
 
 GPU_CACHE = 1 << 27  # bytes that the rotated inputs must exceed on a GPU: more than twice the largest level-2 cache
 SHORTEST = 0.02  # seconds a turn lasts at least, so that a clock tick or a call's overhead is not what is measured
+PATIENCE = 600.0  # seconds an answer may take, compilation included
+WRONG_USE = ("NoDevice", "NotInstalled", "UnknownImplementation")
 
 
 class Refused(Exception):
     """An implementation cannot run here; the text says why. `wrong_use`: the command line asked for the impossible."""
 
-    def __init__(self, text, wrong_use=False, no_gpu=False):
+    def __init__(self, text, wrong_use=False):
         super().__init__(text)
-        self.wrong_use, self.no_gpu = wrong_use, no_gpu
+        self.wrong_use = wrong_use
 
 
 class Process:
-    """The parent's end of a worker."""
+    """A worker that times one implementation."""
 
     def __init__(self, name, device, threads):
         self.name = name
-        environment = dict(os.environ) | {k: str(threads) for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        environment |= {"OPENBLAS_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        environment |= {"TF_NUM_INTRAOP_THREADS": str(threads)}
-        found = entries().get(name)
-        environment |= dict(found.environment) if found else {}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bnconform.conformance.bench.worker", name, device, str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-        self.version = self._answer()["version"]
+        names = "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"
+        environment = dict.fromkeys(names, str(threads)) | {"TF_ENABLE_ONEDNN_OPTS": "1"}
+        self.worker = Worker(OWN.get(name, name), device, memory=inf, environment=environment)
+        try:
+            hello = self.worker.start()
+        except WorkerLost as lost:
+            self.close()
+            raise Refused(f"{name}: {lost}") from None
+        if hello.problem:
+            self.close()
+            raise Refused(f"{name}: {hello.text}", hello.problem in WRONG_USE)
+        self.version = hello.version
 
-    def _answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise Refused(f"{self.name}: its process ended with status {self.process.wait()}")
-        found = json.loads(line)
+    def ask(self, do, **words):
+        """An answer of `timing.Timing`. Errors: Refused."""
+        try:
+            found = self.worker.bench(do, PATIENCE, **words)
+        except WorkerLost as lost:
+            raise Refused(f"{self.name}: {lost}") from None
         if "error" in found:
-            raise Refused(f"{self.name}: {found['error']}", found.get("wrong_use", False), found.get("no_gpu", False))
+            raise Refused(f"{self.name}: {found['error']}")
         return found
 
-    def ask(self, do, **arguments):
-        try:
-            print(json.dumps({"do": do} | arguments), file=self.process.stdin, flush=True)
-        except BrokenPipeError:
-            pass  # the missing answer says it
-        return self._answer()
-
     def close(self):
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.worker.stop()
 
 
 def installed():
-    """Names of the own implementations and of the registered ones whose framework is there."""
-    registered = [name for name, found in entries().items() if name not in OWN and not found.missing()]
-    return [*OWN, *(name for name in registered if name != "numpy-ddof0")]
+    """Names of the reference, of the engine and of the registered implementations whose framework is there."""
+    registered = [name for name, found in entries().items() if not found.missing() and name != "numpy-ddof0"]
+    return list(dict.fromkeys(["numpy", *OWN, *registered]))
 
 
 def start(names, device, threads):

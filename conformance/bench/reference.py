@@ -19,10 +19,10 @@ from rich.table import Table
 
 from bnconform.engine.c_tile import FUNCTIONS
 
-from .drivers import Engine, FusedEngine
-from .frameworks import Torch
+from .engine import Engine, FusedEngine
 from .machine import CopyBandwidth
-from .problems import Problem
+from .problems import OPERATIONS, Problem
+from .timing import build, calls_of
 
 PROBLEMS = {
     "NCHW": Problem("nchw", (32, 64, 56, 56)),
@@ -42,25 +42,35 @@ COLUMNS = {
 REST = 0.01  # seconds between two calls, so that threads of PyTorch that still spin do not slow the engine down
 
 
-def seconds(driver, operation, clock):
+def seconds(call, clock):
     """Of one call."""
-    call = driver.call(operation)
     time.sleep(REST)
     began = clock()
     call()
     return clock() - began
 
 
+def _calls(cls, problem):
+    """operation -> a call of it."""
+    layer, draw = build(cls, problem, "cpu")
+    x, dy = draw()
+    return {operation: calls_of(layer, operation, x, dy) for operation in OPERATIONS}
+
+
 def compared(problem, threads, rounds):
     """Column -> (ratio to PyTorch, seconds of the engine, seconds of PyTorch), and the seconds of a copy of x."""
+    import torch
+
+    from bnconform.backends.torch_ import TorchModule
+
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
     clock = time.process_time if threads == 1 else time.perf_counter
-    drivers = {cls: cls(None, "cpu", threads) for cls in (Engine, FusedEngine, Torch)}
-    for driver in drivers.values():
-        driver.prepare(problem)
+    calls = {cls: _calls(cls, problem) for cls in (Engine, FusedEngine, TorchModule)}
     turns, copy = {column: [] for column in COLUMNS}, CopyBandwidth(threads, 4 * prod(problem.memory_shape))
     for turn in range(rounds + 1):
         for column, (cls, operation) in COLUMNS.items():
-            pair = [seconds(drivers[of], operation, clock) for of in (cls, Torch)]
+            pair = [seconds(calls[of][operation], clock) for of in (cls, TorchModule)]
             copy.measure()
             if turn:  # the first fills the allocators
                 turns[column].append(pair)

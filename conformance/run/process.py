@@ -23,6 +23,7 @@ from .wire import (
     Question,
     WireError,
     lengths,
+    pack,
     pack_question,
     read_fields,
     unpack,
@@ -91,12 +92,13 @@ class Hello:
 class Worker:
     """One process judging one implementation. `start`, `ask` as often as wanted, `stop`.
 
-    memory: GiB that it and the processes it starts may occupy. stop: when set, waiting ends with Stopped.
+    memory: GiB that it and the processes it starts may occupy. stop: when set, waiting ends with Stopped. environment:
+    variables that differ from those of a run.
     """
 
-    def __init__(self, implementation, device, *, memory=8.0, start_timeout=180.0, stop=None):
+    def __init__(self, implementation, device, *, memory=8.0, start_timeout=180.0, stop=None, environment=None):
         self.implementation, self.device = implementation, device
-        self.memory, self.start_timeout = memory, start_timeout
+        self.memory, self.start_timeout, self.environment = memory, start_timeout, environment or {}
         self.stopping = stop or threading.Event()
         self.mark, self.said, self.process = uuid.uuid4().hex, bytearray(), None
 
@@ -122,7 +124,7 @@ class Worker:
                 stderr=prints,
                 pass_fds=[results],
                 start_new_session=True,
-                env=_environment() | {MARK: self.mark},
+                env=_environment() | self.environment | {MARK: self.mark},
             )
         finally:
             os.close(results)
@@ -155,6 +157,16 @@ class Worker:
         except WorkerLost as lost:
             raise WorkerLost(lost.failure.kind, lost.failure.what, f"{AGAIN}{lost.failure.text}") from None
         return replace(first, again=again, differing=differing(first.outputs, again.outputs))
+
+    def bench(self, do: str, timeout: float, **words) -> dict:
+        """What `bench.timing` answers to a question. Errors: WorkerLost, Stopped."""
+        try:
+            self._write(pack({"bench": {"do": do} | words}), timeout)
+            return self._frame(timeout, HEADER)[0]
+        except OSError:
+            raise self._lost() from None
+        except WireError as error:
+            raise WorkerLost("garbage", "pipe", f"{error}{self._last_words()}") from None
 
     def _ask(self, question, timeout):
         try:

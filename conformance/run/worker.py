@@ -128,14 +128,19 @@ def _seconds(backend):
 
 def serve(name: str, device: str, questions, results) -> None:
     """Greet, then answer until `questions` ends."""
-    own = os.getpid()
+    own, timing = os.getpid(), None
     backend, hello = greet(name, device)
     _send(results, pack(hello), own)
     if backend is None:
         return
     gc.freeze()  # a framework's million objects stay: walking them again cost 5 % of a run on JAX
     while len(prefix := questions.read(PREFIX.size)) == PREFIX.size:
-        question = unpack_question(*unpack(prefix, questions.read(lengths(prefix, sys.maxsize))))
+        words, arrays = unpack(prefix, questions.read(lengths(prefix, sys.maxsize)))
+        if "bench" in words:
+            timing = timing or _timing(backend, device)
+            _send(results, pack(timing.answer(**words["bench"])), own)
+            continue
+        question = unpack_question(words, arrays)
         room, case = question.room, question.case.id
         try:
             frame = pack_observation(answer(backend, question, device), room)
@@ -143,6 +148,12 @@ def serve(name: str, device: str, questions, results) -> None:
             failure = Failure("garbage", "object", f"{type(error).__name__}: {_text(error)}")
             frame = pack_observation(Observation(case, {}, failure=failure))
         _send(results, frame, own)
+
+
+def _timing(backend, device):
+    from ..bench.timing import Timing  # loads only where something is timed
+
+    return Timing(backend, device)
 
 
 def _send(results, frame, own):
