@@ -1,14 +1,14 @@
 """The label that each layer of the set carries, and the words that several labels share."""
 
 # Regular expressions for what a sentence may say; `both(A, B)` wants both, in any order.
-HALF = r"(float16|\bhalf\b|fp16|1[01].?bits?)"
+HALF = r"((?<!b)float16|\bhalf\b|fp16|1[01].?bits?)"
 BFLOAT = r"(bfloat16|bf16|\b[78].?bits?)"
-LEFT_OUT = r"(left out|leaves? out|omit|miss(ing|es)|drop|without|lost|ignor|absent|never|\bnot (applied|added|used|taken|multiplied)|\bno\b|forgot|scaled by 0|\bzero)"
+LEFT_OUT = r"(left (out|off)|lacks?\b|leaves? out|omit|miss(ing|es)|drop|without|lost|ignor|absent|never|\bnot (applied|added|used|taken|multiplied)|forgot|scaled by 0|\bzero)"
 ROUNDED = r"(round|quantiz|truncat|computed in|kept in|stored (in|as)|precision|cast|bits|narrow)"
 BESSEL = r"(ddof|bessel|biased|m ?/ ?\(m ?[-−] ?1\)|\(m ?[-−] ?1\) ?/ ?m|sample variance|m ?[-−] ?1\b)"
-BATCH = r"(batch (statistic|mean|var)|training (mode|statistic|formula)|of (the|this) batch|current batch|another mode|training's|in training)"
+BATCH = r"(batch (statistic|mean|var)|batch's|training (mode|statistic|formula)|of (the|this) batch|current batch|another mode|other mode|own (mean|variance|statistic))"
 RUNNING = r"(running|inference|moving|frozen)"
-NOT_UPDATED = r"(not updated|never updated|no update|not (moved|changed|blended)|unchanged|stays|kept|skip|left (as it was|alone)|old value|delayed|decay (is |of )?1\b|update.*(missing|omitted|left out|lost))"
+NOT_UPDATED = r"(not (updated|moved|changed|blended)|never (updated|moves?|changes)|no update|unchanged|stays|kept (at|as)|skip|(left|leaves .{0,20}) as (it|they) (was|were)|left alone|old value|delayed|decay (is |of )?1\b|update.*(missing|omitted|left out|lost))"
 
 
 def both(*patterns):

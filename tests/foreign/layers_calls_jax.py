@@ -1,4 +1,4 @@
-"""Wrong calls of JAX, Flax and Keras. Known differences of the frameworks are in `backends/known`."""
+"""Wrong calls of JAX, Flax and Keras. What the frameworks do differently is in `backends/known`, under the name in KNOWN."""
 
 import os
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import jax
-from foreign.labels import LEFT_OUT, RUNNING, both, label
+from foreign.labels import LEFT_OUT, both, label
 from jax import numpy as jnp
 
 from bnconform.backends.flax_linen import LinenLayer, LinenTwoPass
@@ -57,10 +57,16 @@ class VarianceStopped(_ByHand):
     LABEL = label(
         "dx mean_dy_x_hat variance",
         "stop_gradient stands around the variance: dx lacks its x_hat term",
-        [both("dx|mean_dy|gradient", rf"({LEFT_OUT}|constant|lacks|stop)")],
+        [
+            both(
+                r"(x_hat|variance|second term)",
+                rf"({LEFT_OUT}|constant|stop|detach)",
+                "(dx|mean_dy|gradient|backward|derivative)",
+            )
+        ],
         when="training",
         condition="training and has_dy and m > 1",
-        reject=[r"mean\(dy\) (is )?left out"],
+        reject=[r"mean\(dy\) (is )?(left out|missing)", r"\bboth\b|mask|blend|dgamma|inference"],
     )
 
     @staticmethod
@@ -72,10 +78,16 @@ class MeanStopped(_ByHand):
     LABEL = label(
         "dx mean_dy mean",
         "stop_gradient stands around the mean: dx lacks mean(dy)",
-        [both("dx|mean_dy|gradient", rf"({LEFT_OUT}|constant|lacks|stop)")],
+        [
+            both(
+                r"(mean_dy\b|mean\(dy\)|\bmean\b)",
+                rf"({LEFT_OUT}|constant|stop|detach)",
+                "(dx|mean_dy|gradient|backward|derivative)",
+            )
+        ],
         when="training",
         condition="training and has_dy and m > 0",
-        reject=[r"x_hat term (is )?left out"],
+        reject=[r"x_hat|\bboth\b|mask|blend|dgamma|inference|variance"],
     )
 
     @staticmethod
@@ -88,7 +100,9 @@ class SaferRoot(_ByHand):
     LABEL = label(
         "eps variance root",
         "eps is added under a root that is taken twice: 1/sqrt(sqrt(var² + eps))",
-        [both("eps|variance|root", r"(square|²|\*\*2|squared|fourth|sqrt\(sqrt|outside|var\^2)")],
+        [
+            r"var(iance)? ?(²|\^2|\*\*2)|variance (is )?squared|square of the variance|sqrt\(sqrt|fourth root|root of (the|a) root|root.*twice|twice.*root|[-−]?0?\.25\b|1/4"
+        ],
     )
 
     @staticmethod
@@ -97,6 +111,7 @@ class SaferRoot(_ByHand):
 
 
 class FastVarianceDeclaredSlow(LinenLayer):
+    KNOWN = "flax-linen-two-pass"
     PROBLEMS = ("dense", "offset")
     conventions = LinenTwoPass.conventions
     LABEL = label(
@@ -108,11 +123,20 @@ class FastVarianceDeclaredSlow(LinenLayer):
 
 
 class KerasWithoutTraining(KerasLayer):
+    KNOWN = "keras-torch"
     PROBLEMS = ("dense", "images last")
     LABEL = label(
-        "mean variance x_hat y running_mean running_var",
+        "mean variance x_hat y",
         "the layer is called without training=True: running statistics normalize, and stay as they were",
-        [RUNNING],
+        [
+            both(
+                r"(mean|variance|statistic\w*|x_hat|normaliz\w*)\b[^;.]{0,60}\b(running|moving|frozen|inference's|inference statistics|another mode|other mode)",
+                r"(used|place|taken|swapped|normaliz|instead|replac|mode|read|computed from|\bis running)",
+            ),
+            r"running (statistics|values|mean)[^;.]{0,30}normaliz",
+            r"normaliz\w* (by|with) (the )?running",
+        ],
+        reject=[r"in inference|, inference|blended|stored|update|m ?/ ?\(m|bits|\bN\b|channels"],
         when="training",
         condition="training and m > 0",
     )
@@ -122,6 +146,7 @@ class KerasWithoutTraining(KerasLayer):
 
 
 class KerasWeightsOutOfOrder(KerasLayer):
+    KNOWN = "keras-torch"
     PROBLEMS = ("dense", "images last", "scale only")
     LABEL = label(
         "gamma beta",

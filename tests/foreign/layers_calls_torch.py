@@ -1,6 +1,6 @@
 """Wrong calls of PyTorch: each is the repository's adapter with another line where the framework is called.
 
-What the framework itself does differently is in `backends/known/torch.json`.
+What the framework itself does differently is in `backends/known/torch.json`, under the name in KNOWN.
 """
 
 from dataclasses import replace
@@ -13,6 +13,7 @@ from bnconform.backends.torch_ import TorchFunctional, TorchModule
 
 
 class _Call(TorchFunctional):
+    KNOWN = "torch-functional"
     NEEDS_VALUES = True  # torch refuses m = 1
     EXCEPT = ("offset",)  # torch's own inference is a x + b in float32
 
@@ -25,7 +26,12 @@ class MomentumMeansDecay(_Call):
     LABEL = label(
         "decay running_mean running_var",
         "the weight of the old state is passed as momentum, which weighs the new",
-        [r"complement", r"1 ?[-−] ?decay", both("decay|momentum", r"(swap|exchang|new|inver|other|in place of)")],
+        [
+            r"complement",
+            r"1 ?[-−] ?decay",
+            both("decay|momentum", r"(swap|exchang|invert|weighs? the new|weight of the new|of the new)"),
+        ],
+        reject=[r"decay ?(\^|\*\*)|initial|left out"],
         when="training",
         condition="training and tracked and decay != 0.5",
         reference="https://github.com/pytorch/examples/issues/289",
@@ -40,10 +46,10 @@ class NeverEval(_Call):
     LABEL = label(
         "mean variance running_mean running_var x_hat y",
         "inference runs in training mode: nobody called eval()",
-        [BATCH, both("running|state", "(updat|moves|blend)")],
+        [BATCH, both(r"(running|state|statistic)", r"(updat|moves|blend|chang)", r"(infer|evaluat)")],
         when="inference",
         condition="not training",
-        reject=[NOT_UPDATED],
+        reject=[NOT_UPDATED, r"dgamma|block|m ?/ ?\(m|frozen|only the mean"],
     )
 
     def _forward(self, x, weight, bias, training):
@@ -54,7 +60,7 @@ class EpsForgotten(_Call):
     LABEL = label(
         "eps",
         "eps is not passed on: torch's own 1e-5 is used",
-        [both("eps", r"(1e-0?5|0\.00001|default|other|another|constant|fixed|not the one given|in place of)")],
+        [both("eps", r"(1(\.0*)?e-0?5|0\.00001|default|constant|fixed)")],
         when="eps other than 1e-5",
         condition="eps != 1e-5",
     )
@@ -102,10 +108,9 @@ class LayerNormInTraining(_Call):
         "training normalizes each sample over all its channels, as layer normalization does; the state is right",
         [
             r"layer.?norm",
-            r"(over|across|all|of) (the )?channels",
-            r"(each|every|per|one|single) (sample|example|row)",
-            r"(reduced|wrong|other|another|channel) ax[ie]s",
-            r"axis 1",
+            r"(over|across|all) (of )?(the |its )?(all )?channels",
+            r"(reduced|wrong|other|another|channel) ax[ie]s.*(reduced|sample)",
+            both(r"(each|every|per|one) sample", "channel"),
         ],
         when="training",
         condition="training and m > 0",
@@ -191,7 +196,7 @@ class UnbiasedByDefault(_Call):
         [BESSEL],
         when="training",
         condition="training and m > 1",
-        reject=[r"running_var (uses|has)"],
+        reject=[r"running_var|infer|mean_dy|mean\(dy\)|N ?/ ?\(N|float16|NaN|\(m ?[-−] ?1\) ?/ ?m"],
     )
 
     def _forward(self, x, weight, bias, training):
@@ -206,6 +211,7 @@ class UnbiasedByDefault(_Call):
 
 
 class AlwaysCumulative(TorchModule):
+    KNOWN = "torch"
     NEEDS_VALUES, EXCEPT = _Call.NEEDS_VALUES, _Call.EXCEPT
     LABEL = label(
         "decay running_mean running_var",

@@ -1,7 +1,7 @@
 """Invented: right but for some sizes, parities, ranks, layouts, parameters, values or histories."""
 
 import numpy as np
-from foreign.labels import LEFT_OUT, RUNNING, both, label
+from foreign.labels import LEFT_OUT, NOT_UPDATED, both, label
 from foreign.right import Right
 
 
@@ -10,8 +10,10 @@ class OddValueLost(Right):
         "mean m x count",
         "values are summed in pairs, and an odd last one is not in the mean",
         [
-            both(r"(last|odd|one value|remain|left.?over|tail|pair)", r"(value|mean|sum|left out|lost|m\b|skip)"),
-            both("mean", LEFT_OUT),
+            both(
+                r"(last|one value|a value|remain|left.?over|tail|unpaired|final)",
+                r"(left out|lost|skip|miss|drop|omit|not (in|summed|counted|added|used)|ignor|without)",
+            )
         ],
         when="training, m odd and above 1",
         condition="training and m % 2 == 1 and m > 1",
@@ -48,7 +50,11 @@ class OddChannelUnscaled(Right):
     LABEL = label(
         "gamma beta y",
         "channels are scaled two at a time; an odd last one keeps y = x_hat",
-        [both(r"(last channel|odd|last)", r"(channel|gamma|beta|scale|affine)"), both("gamma|affine", LEFT_OUT)],
+        [
+            both(r"(last channel|channel C ?[-−] ?1|last)", r"(gamma|scale|affine|x_hat)"),
+            both("gamma|affine", LEFT_OUT, "channel"),
+        ],
+        reject=[r"inference|abs|next"],
         when="an odd number of channels",
         condition="C % 2 == 1 and affine and m > 0",
     )
@@ -64,7 +70,15 @@ class SingleSampleIsInference(Right):
     LABEL = label(
         "mean variance x_hat y",
         "a batch of one sample is normalized by the running statistics",
-        [RUNNING],
+        [
+            both(
+                r"(mean|variance|statistic\w*|x_hat|normaliz\w*)\b[^;.]{0,60}\b(running|moving|frozen|inference's|inference statistics|another mode|other mode)",
+                r"(used|place|taken|swapped|normaliz|instead|replac|mode|read|computed from|\bis running)",
+            ),
+            r"running (statistics|values|mean)[^;.]{0,30}normaliz",
+            r"normaliz\w* (by|with) (the )?running",
+        ],
+        reject=[r"in inference|, inference|blended|stored|update|m ?/ ?\(m|bits|channels"],
         when="training, N = 1",
         condition="training and N == 1",
     )
@@ -124,7 +138,7 @@ class EpsAtMostTenth(Right):
     LABEL = label(
         "eps",
         "eps above 0.1 counts as 0.1",
-        [both("eps", r"(clamp|clip|at most|upper|limit|min\(|cap|bounded|\b0\.1\b)")],
+        [both("eps", r"(clamp|clip|at most|upper|min\(|\bcap|(is|becomes|to|as|of|by|constant|:) 0\.1\b)")],
         when="eps above 0.1",
         condition="eps > 0.1",
     )
@@ -137,7 +151,11 @@ class DecayGuessed(Right):
     LABEL = label(
         "decay running_mean running_var",
         "a decay below one half is taken for the weight of the new batch, and turned round",
-        [r"complement", r"1 ?[-−] ?decay", both("decay", r"(swap|invert|turned|at least|max|0\.5|half)")],
+        [
+            r"complement",
+            r"1 ?[-−] ?decay",
+            both("decay", r"(swap|invert|turned round|max\(|weight of the new|at least)"),
+        ],
         when="training with decay below 0.5",
         condition="training and tracked and decay is not None and decay < 0.5 and m > 0",
         reject=[r"float16|bits"],
@@ -181,12 +199,7 @@ class EveryThirdStepForgotten(Right):
     LABEL = label(
         "running_mean running_var decay",
         "every third training step leaves the state as it was",
-        [
-            both(
-                r"(third|3|every|some|step)",
-                r"(not updated|no update|unchanged|skip|left out|stays|kept|left as it was|decay (is |of )?1\b)",
-            )
-        ],
+        [both(r"(third|\b3\b|every|some|step)", NOT_UPDATED)],
         when="training steps 3, 6, 9, …",
         condition="training and tracked and trained % 3 == 2 and m > 0",
     )
@@ -202,8 +215,8 @@ class CountOfFirstStep(Right):
         "m is remembered from the first step",
         [
             both(
-                r"(\bm\b|count|divi|batch size|mean|sum)",
-                r"(first|step 0|before|earlier|previous|stale|initial|built|old|delayed|config|layer)",
+                r"(\bm\b|count|divi|batch size)",
+                r"(first|step 0|before|earlier|previous|stale|initial|as built|\bold\b|delayed|config|built for)",
             )
         ],
         when="training with another batch size than in the first step",
@@ -222,7 +235,7 @@ class ManyValuesAreSampled(Right):
         "past 512 values only every second one enters the statistics",
         [
             both(
-                r"(second|half|every|subset|sampl|stride|first|some|part|2)",
+                r"(every second|every other|half of|subset|subsampl|stride|sampled|even (position|index|value|place)|one in two|only (a )?part)",
                 r"(value|mean|variance|statistic|sum|\bx\b)",
             )
         ],

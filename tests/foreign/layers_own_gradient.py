@@ -9,7 +9,12 @@ class ScaleGradientNotCentred(Right):
     LABEL = label(
         "dgamma x_hat mean deviation",
         "dgamma is sum(dy x r): the mean is not subtracted",
-        [both("mean", LEFT_OUT), r"uncent|not cent", both("dgamma", r"(\bx\b|raw|without)")],
+        [
+            both(
+                "dgamma|x_hat",
+                r"(uncent|not cent|\bmean\b.{0,25}(not subtracted|left out|missing|omit|ignor|left in)|without (the )?mean|raw x|\bx r\b|\bx in place of)",
+            )
+        ],
         when="where there is a gradient",
         condition="has_dy and 'gamma' in affine and m > 0",
         reject=[r"mean\(dy\)", "mean_dy"],
@@ -81,7 +86,7 @@ class ProjectionAdded(Right):
     LABEL = label(
         "mean_dy_x_hat dx",
         "the x_hat term of dx has the wrong sign",
-        [both("dx|mean_dy|term|x_hat", r"(sign|negat|added|plus|minus|\+|scaled by -1|-1|2 times|twice|opposite)")],
+        [both("dx|mean_dy|term|x_hat", r"(sign|negat|by [-−]1|[-−]1\b|opposite|\+ ?x_hat|plus x_hat|added)")],
         when="training",
         condition="training and has_dy and m > 1",
     )
@@ -126,7 +131,7 @@ class InputGradientClipped(Right):
     LABEL = label(
         "dx",
         "dx is clipped to ±1",
-        [both("dx|gradient", r"(clip|clamp|limit|saturat|bound|past|beyond|±|at most|cut)")],
+        [both("dx|gradient", r"(clip|clamp|limit|saturat|±|cut off|min\(|max\(|at most)")],
         when="where some |dx| > 1",
         condition="has_dy and m > 0",
     )
@@ -152,7 +157,12 @@ class RootSquared(Right):
     LABEL = label(
         "root dx",
         "dx is divided by var + eps, the root is not taken",
-        [both("dx|root|gradient", r"(r²|r\^2|r\*\*2|squared|square|root|twice|divided by var|1 ?/ ?\(var)")],
+        [
+            both(
+                "dx|root|gradient|\\br\\b",
+                r"(r²|r\^2|r\*\*2|squared|\bsquare\b|twice|divided by var|1 ?/ ?\(var|without (the |a )?root|root (is )?(not taken|left out))",
+            )
+        ],
         when="where there is a gradient",
         condition="has_dy and (m > 1 or not training)",
         reject=[r"outside|invert"],
@@ -166,7 +176,7 @@ class ProjectionWithoutCentre(Right):
     LABEL = label(
         "mean_dy_x_hat mean_dy dx",
         "mean(dy x_hat) is mean(dy) mean(x_hat) = 0: the product of the means",
-        [both("mean_dy_x_hat|x_hat|projection|dx", rf"({LEFT_OUT}|product of)")],
+        [both("mean_dy_x_hat|x_hat|projection", rf"({LEFT_OUT}|product of)")],
         when="training",
         condition="training and has_dy and m > 1",
         reject=[r"mean\(dy\) (is )?(left out|missing)"],
@@ -183,9 +193,10 @@ class EvenStepsSumUp(Right):
         [
             both(
                 "dgamma|dbeta|gradient",
-                r"(accumul|added|sum|previous|before|earlier|last step|cumul|piles|delayed|every second|cleared|plus)",
+                r"(accumul|added|previous|before|earlier|last step|cumul|piles|delayed|cleared|plus)",
             )
         ],
+        reject=[r"float16|\bhalf\b|round|bits|x_hat"],
         when="every second backward pass",
         condition="has_dy and backward_before and affine",
     )
@@ -206,7 +217,7 @@ class MeanOfPositiveHalf(Right):
     LABEL = label(
         "mean_dy dx",
         "mean(dy) is taken over the samples with positive x_hat only",
-        [both(r"(mean_dy|mean\(dy\)|dx)", r"(positive|half|subset|some|mask|sign|relu|where)")],
+        [both(r"(mean_dy\b|mean\(dy\)|sum of dy)", r"(positive|half|subset|some|mask|where x_hat|x_hat ?[>≥])")],
         when="training",
         condition="training and has_dy and m > 0",
     )

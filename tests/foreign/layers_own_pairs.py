@@ -1,7 +1,7 @@
 """Invented: two mistakes at once. A sentence must name both, in any order."""
 
 import numpy as np
-from foreign.labels import BATCH, BESSEL, BFLOAT, LEFT_OUT, NOT_UPDATED, RUNNING, both, label
+from foreign.labels import BATCH, BESSEL, BFLOAT, LEFT_OUT, NOT_UPDATED, both, label
 from foreign.layers_own_precision import narrowed
 from foreign.layers_right import Blocks
 from foreign.right import Right
@@ -107,7 +107,12 @@ class BlocksAndEvaluation(Blocks):
     LABEL = label(
         "variance mean y",
         "the variance is the mean of that of blocks of 64, and inference uses the batch's own statistics",
-        [both("block|part|tile|chunk|between|64|merge|cross", rf"({BATCH}|infer.*batch|batch.*infer)")],
+        [
+            both(
+                r"block|partial|tile|chunk|between|merge|cross|pieces|groups? of|parts of",
+                rf"({BATCH}|infer.*batch|batch.*infer)",
+            )
+        ],
         when="training with m > 64, and inference",
         condition="not training or m > 64",
     )
@@ -126,9 +131,13 @@ class EpsTwiceAndRunning(Right):
         "eps running_mean running_var decay",
         "eps is added twice, and the state moves in inference as well",
         [
-            both(r"eps", rf"({RUNNING}|infer|state)"),
-            both(r"2 ?\*? ?eps|eps.*(twice|doubl|\b2\b)", "(running|state|updat)"),
+            both(
+                "eps",
+                r"(twice|\b2(\.0*)? ?[*·×]? ?eps|doubl|times 2|scaled by 2|by 2\b)",
+                r"(running|state|infer|updat)",
+            )
         ],
+        reject=[r"blended with"],
     )
 
     def inverse_root(self, var):

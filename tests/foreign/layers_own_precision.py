@@ -139,9 +139,14 @@ class SmallVarianceIsNone(Right):
     LABEL = label(
         "variance",
         "a variance below 1e-4 counts as 0",
-        [both("variance", r"(flush|zero|\b0\b|below|small|tiny|threshold|clamp|under)")],
+        [
+            both(
+                "variance",
+                r"(flush|threshold|clamp|cut off|(below|under|small|tiny)[^;.]{0,30}(0\b|zero|none|drop)|(0\b|zero|none)[^;.]{0,30}(below|under|small|tiny|<))",
+            )
+        ],
         when="training, a channel with a variance below 1e-4",
-        reject=[r"eps.*left out"],
+        reject=[r"E\[x|one.?pass"],
     )
 
     def variance(self, rows, mean):
@@ -153,7 +158,7 @@ class InputClipped(Right):
     LABEL = label(
         "x",
         "x is clipped to ±10 before anything else",
-        [both(r"\bx\b|input", r"(clip|clamp|limit|saturat|bound|past|beyond|±|minimum|maximum|cut)")],
+        [both(r"\bx\b|input", r"(clip|clamp|limit|saturat|±|cut off|min\(|max\(|at most)")],
         when="where some |x| > 10",
         reject=[r"x_hat"],
     )
@@ -169,7 +174,7 @@ class HatClipped(Right):
     LABEL = label(
         "x_hat",
         "x_hat is clipped to ±1.5, in y and in the gradients",
-        [both(r"x_hat|normalized", r"(clip|clamp|limit|saturat|bound|past|beyond|±|cut|1\.5)")],
+        [both(r"x_hat|normalized", r"(clip|clamp|limit|saturat|±|cut off|min\(|max\(|at most)")],
         when="where some |x_hat| > 1.5",
         condition="m > 0 and (m > 2 or not training)",
         reject=[r"\bx is"],

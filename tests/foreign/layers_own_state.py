@@ -9,10 +9,10 @@ class DeviationStored(Right):
     LABEL = label(
         "running_var variance",
         "the standard deviation is blended into running_var",
-        [both("running_var|variance", r"(standard deviation|\bstd\b|root|sqrt|deviation)")],
+        [both("running_var|blend|state|stored", r"(standard deviation|\bstd\b|square root|root of|sqrt)")],
         when="training",
         condition="training and tracked and m > 1",
-        reject=[r"inverse|reciprocal"],
+        reject=[r"inverse|reciprocal|1/std|dgamma|infer"],
     )
 
     def for_state(self, mean, var):
@@ -41,7 +41,7 @@ class OneStepLate(Right):
     LABEL = label(
         "running_mean running_var mean variance",
         "each training step blends the statistics of the step before; the first blends nothing",
-        [r"(late|delay|before|previous|lag|last step|step behind|one step)"],
+        [r"(\blate\b|delay|step before|before|previous|\blag|last step|step behind|one step)"],
         when="training",
         condition="training and tracked and m > 0",
     )
@@ -60,7 +60,7 @@ class OnlyGrows(Right):
         [
             both(
                 "running_var|variance",
-                r"(grow|max|never (fall|smaller|less)|monoton|at least|larger of|clamp|decreas|not below)",
+                r"(grow|max|never.*(fall|smaller|less|decreas)|monoton|at least|larger of|clamp|not below|only (rises|up))",
             )
         ],
         when="training, where the variance is smaller than the running one",
@@ -97,10 +97,12 @@ class CentredAtRunningMean(Right):
         "running_var variance deviation",
         "the variance that is blended is taken about the running mean",
         [
+            r"(about|around|from|centred (at|on|about)|centered (at|on|about)) (the )?(running|old|previous|moving)",
             both(
-                "running_var|variance|deviation",
-                r"(about|around|from|cent\w+ (at|on|about)|running|old|previous).*mean",
-            )
+                "deviation|variance",
+                r"(running_mean|running mean|old mean)",
+                r"(subtract|cent(re|er)|about|around|deviation|squared|distance|in place of|added)",
+            ),
         ],
         when="training",
         condition="training and tracked and m > 1",
@@ -115,10 +117,7 @@ class InitialValueCounts(Right):
     LABEL = label(
         "decay count running_mean running_var",
         "the cumulative average counts the initial value as a first step",
-        [
-            both(r"(count|initial|cumulative|decay|average)", r"(one|\b1\b|initial|first|off by|start|n ?\+|too)"),
-            r"t ?\+ ?1|n ?\+ ?[12]",
-        ],
+        [both(r"(count|cumulative|decay|average|weight)", r"(initial|one more|one too|off by one|[tnk] ?\+ ?[12])")],
         when="training with a cumulative average",
         condition="training and tracked and decay is None and m > 0",
     )
@@ -132,11 +131,10 @@ class EvaluationFades(Right):
         "running_var running_mean",
         "each inference step multiplies running_var by 0.99",
         [
-            both(
-                "running_var|state|running",
-                r"(infer|evaluat|scaled|0\.99|multipl|changes|moves|fade|shrink|decay|updated)",
-            )
+            both("running_var|state|running|variance", r"(0\.99|scaled|multipl|fade|shrink)"),
+            both("running_var|state|running", r"(moves|updated|changes)", r"(infer|evaluat)"),
         ],
+        reject=[r"m ?/ ?\(m|inverse|1/std|never"],
         when="inference",
         condition="not training and tracked",
     )
@@ -154,7 +152,7 @@ class SharedByChannels(Right):
         [
             both(
                 "mean",
-                r"(all channels|over (the )?channels|across channels|averaged|same in|one value|every channel|channel)",
+                r"(all channels|over (the )?channels|across (the )?channels|averaged|same in|one value|every channel|of channels|shared|pooled)",
             )
         ],
         when="training, more than one channel",
@@ -170,7 +168,7 @@ class StateOfOutput(Right):
     LABEL = label(
         "running_mean mean x",
         "running_mean is blended with gamma times the mean",
-        [both("mean", "gamma"), both("mean", "scaled")],
+        [both("mean", r"(?<!d)gamma")],
         when="training with gamma",
         condition="training and tracked and 'gamma' in affine and m > 0",
     )
@@ -184,7 +182,13 @@ class BesselTurnedRound(Right):
     LABEL = label(
         "running_var m variance",
         "the factor is (m-1)/m where m/(m-1) is due",
-        [r"\(m ?[-−] ?1\) ?/ ?m\b", r"ddof|bessel|m ?/ ?\(m ?\+ ?1\)|m/\(m-1\)"],
+        [
+            r"\(m ?[-−] ?1\)\)? ?/ ?m\b",
+            r"(inverted|turned|reciprocal|inverse|upside).{0,40}(bessel|ddof|m ?/ ?\(m)",
+            r"(bessel|ddof|m ?/ ?\(m).{0,40}(inverted|turned|reciprocal|inverse|upside|divided by)",
+            r"\(1 ?[-−] ?1 ?/ ?m\)",
+        ],
+        reject=[r"uses ddof 0"],
         when="training, m > 1",
         condition="training and tracked and m > 1",
     )
@@ -197,7 +201,9 @@ class InferenceCentresOnBatch(Right):
     LABEL = label(
         "mean running_mean",
         "inference subtracts the batch's own mean, and divides by the running deviation",
-        [both("mean", r"(batch|training|own)")],
+        [
+            r"batch('s)? (own )?mean|(own|batch|training) mean|mean (of|from) (the|this|its own) batch|batch_mean|\bmean\b[^;.]{0,40}(another mode|other mode|training statistic|of the batch|of training)"
+        ],
         when="inference",
         condition="not training and m > 0",
         reject=[r"batch variance|variance of the batch"],
@@ -211,7 +217,7 @@ class BesselAgainInInference(Right):
     LABEL = label(
         "running_var variance m",
         "inference multiplies running_var by m/(m-1) of the batch at hand",
-        [r"ddof|bessel|m ?/ ?\(m ?[-−] ?1\)|unbiased"],
+        [both(r"(ddof|bessel|m ?/ ?\(m ?[-−] ?1\)|unbiased)", r"(infer|evaluat|at hand)")],
         when="inference, m > 1",
         condition="not training and m > 1",
     )
@@ -225,7 +231,7 @@ class WeightInEighths(Right):
     LABEL = label(
         "running_mean running_var decay",
         "the weight of a new batch is rounded up to a multiple of 1/8",
-        [both("decay|weight", r"(round|quantiz|bits|multiple|1/8|eighth|another|other|than given|scaled)")],
+        [both("decay|weight", r"(round|quantiz|bits|multiple of|1/8|eighth)")],
         when="training with a decay that is no multiple of 1/8",
         condition="training and tracked and decay is not None and decay * 8 % 1 and m > 0",
     )

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from foreign.labels import LEFT_OUT, NOT_UPDATED, RUNNING, both, label
+from foreign.labels import LEFT_OUT, NOT_UPDATED, both, label
 
 from bnconform.backends.contract import Conventions
 
@@ -116,11 +116,10 @@ class CountOfSamples(_Port):
         "m mean variance mean_dy mean_dy_x_hat count",
         "m is the size of axis 0",
         [
-            r"\bN\b",
-            r"batch size",
-            r"axis 0",
-            r"spatial",
-            both(r"\bm\b|count|divisor", r"(too small|size|factor|scaled|/)"),
+            r"m ?/ ?N\b",
+            r"(count|\bm\b|divi\w+).{0,20}(is|of|by|from|as|with|to|counts) (the )?(N\b|batch size|size of axis 0|number of samples|axis 0)",
+            r"(batch size|axis 0|samples|\bN\b),? (in place of|for|instead of|rather than|where) .{0,12}\bm\b",
+            both("spatial", r"(left out|not counted|missing|omit|ignor)"),
         ],
         when="training with spatial axes",
         condition="training and m != N and m > 0",
@@ -175,10 +174,13 @@ class RunningVarianceNormalizes(_Port):
     LABEL = label(
         "variance root",
         "training normalizes with the batch's mean and the running variance",
-        [both("variance|root|var", RUNNING)],
+        [
+            both("normaliz|variance|root", r"running[ _]var"),
+            r"(variance|root)\b[^;.]{0,40}(running|moving|another mode|other mode|of inference)",
+        ],
         when="training",
         condition="training and tracked and m > 0",
-        reject=[r"(running mean|running_mean)"],
+        reject=[r"in inference|, inference|blended|stored|update|bits|running mean|running_mean"],
     )
 
 

@@ -11,7 +11,11 @@ class EvaluationProjects(Right):
     LABEL = label(
         "dx mean_dy mean_dy_x_hat",
         "dx of inference has the two means that belong to training",
-        [both("dx|mean_dy", TRAINING_TERMS)],
+        [
+            r"training (formula|terms?|gradient|backward|mode)|formula of (the )?(training|other|another)|another mode|other mode|terms? of training|through the statistics",
+            both("infer|evaluat", r"(mean_dy|mean\(dy\)|projection|two means|batch statistics)"),
+        ],
+        reject=[r"dx of training|left out|missing"],
         when="inference",
         condition="not training and has_dy",
         reference="https://github.com/pytorch/xla/issues/913",
@@ -29,7 +33,13 @@ class ConstantStatistics(Right):
     LABEL = label(
         "dx mean_dy mean_dy_x_hat",
         "dx takes mean and variance for constants: gamma r dy, as in inference",
-        [both("dx|mean_dy", rf"(constant|{RUNNING}|{LEFT_OUT}|other mode|another mode|detach|gamma ?\*? ?r ?\*? ?dy)")],
+        [
+            both(
+                "dx|gradient",
+                rf"(constant|{RUNNING}|other mode|another mode|detach|gamma ?[*·]? ?r ?[*·]? ?dy|through the statistics|both terms|two (means|terms))",
+            ),
+            both(r"(mean_dy\b|mean\(dy\))", r"(mean_dy_x_hat|x_hat)", LEFT_OUT),
+        ],
         when="training",
         condition="training and has_dy and m > 0",
         reference="https://github.com/facebookresearch/CrypTen/pull/143",
@@ -43,7 +53,7 @@ class BackwardHasItsOwnEps(Right):
     LABEL = label(
         "eps dx root",
         "the backward pass adds 1e-5 in place of the eps that is given",
-        [both("eps", r"(dx|backward|gradient)"), both("dx|backward|gradient", r"1e-0?5")],
+        [both("eps", r"(dx|backward|gradient)"), both("dx|backward|gradient", r"1(\.0*)?e-0?5")],
         when="training and inference with eps other than 1e-5",
         condition="has_dy and eps != 1e-5 and m > 0",
         reference="https://github.com/pjreddie/darknet/issues/1723",
@@ -103,7 +113,8 @@ class BetaGradientPilesUp(Right):
     LABEL = label(
         "dbeta",
         "dbeta is added to that of the backward passes before",
-        [both("dbeta", r"(accumul|added|sum|previous|before|earlier|last step|cumul|piles|delayed|plus)")],
+        [both("dbeta", r"(accumul|added|previous|before|earlier|last step|cumul|piles|delayed|plus)")],
+        reject=[r"float16|\bhalf\b|round|bits|x_hat"],
         when="from the second backward pass on",
         condition="has_dy and backward_before",
         reference="https://github.com/apache/mxnet/pull/18492",
@@ -196,7 +207,7 @@ class MaskCountedBeforeBroadcast(_Masked):
     LABEL = label(
         "m mask count mean",
         "the mask's true entries are counted before it is broadcast: m is too small by the size of the axes it lacks",
-        [both(r"(mask|\bm\b|count)", r"(broadcast|spatial|expand|own size|too small|count)")],
+        [both("mask|broadcast|expand", r"(broadcast|spatial|expand|own size|too small|of the mask|entries of|count)")],
         when="masks with an axis of size 1 that x has longer, beside the channels",
         reference="https://github.com/keras-team/keras/issues/19848",
     )

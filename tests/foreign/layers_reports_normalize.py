@@ -1,7 +1,7 @@
 """Layers rebuilt from public bug reports: what goes wrong in the statistics, the root and y."""
 
 import numpy as np
-from foreign.labels import BATCH, HALF, LEFT_OUT, ROUNDED, RUNNING, both, label
+from foreign.labels import BATCH, HALF, LEFT_OUT, both, label
 from foreign.right import Right
 
 EPS_OUTSIDE = r"eps.*(outside|after|beside|behind).*(root|sqrt)|sqrt\(var(iance)?\) ?\+ ?eps|(standard deviation|\bstd\b) ?(\+|plus) ?eps|root.*(shifted|plus|\+).*eps|eps.*added to (the )?(root|std|standard)"
@@ -83,7 +83,7 @@ class FrozenStillMeasures(Right):
         [BATCH],
         when="frozen",
         condition="mode == 'frozen'",
-        reject=[r"frozen.*(updated|moves)"],
+        reject=[r"frozen.*(updated|moves)|dgamma|block|, inference|running variance|m ?/ ?\(m"],
         reference="https://github.com/keras-team/keras/pull/9965",
     )
 
@@ -133,7 +133,7 @@ class AxisZeroOnly(Right):
         return [self.x.shape[a] for a in self.reduced()]
 
     def normalized(self, rows, mean, r):
-        if not self.training:
+        if not self.training or not self.m:
             return super().normalized(rows, mean, r)
         images, mean, var = self.moments(rows)
         return ((images - mean) / np.sqrt(var + self.eps)).reshape(rows.shape).astype(self.work)
@@ -165,7 +165,7 @@ class SquaresInHalf(Right):
     LABEL = label(
         "variance",
         "squares are summed in float16, where they overflow and lose digits",
-        [HALF, both("variance|square", r"overflow"), both("variance|square", ROUNDED)],
+        [both("variance|square|sum|deviation", HALF), both("variance|square", r"overflow")],
         when="float16 input in training",
         condition="training and dtype == 'float16'",
         reject=[r"bfloat16"],
@@ -185,10 +185,10 @@ class ParametersFollowInput(Right):
     LABEL = label(
         "running_mean running_var gamma beta mean variance",
         "parameters and running statistics are cast to float16 before they are used",
-        [HALF],
+        [both(HALF, r"(param|running|gamma|stored|statistics|moving|state)")],
         when="float16 input in inference",
         condition="not training and dtype == 'float16'",
-        reject=[r"bfloat16"],
+        reject=[r"bfloat16|squares|blend|kept in|update"],
         reference="https://github.com/apple/coreai-torch/pull/54",
     )
 
@@ -209,14 +209,7 @@ class EpsMomentumSwapped(Right):
     LABEL = label(
         "eps decay",
         "eps and the weight of the new batch change places",
-        [
-            both(
-                "eps",
-                r"(decay|momentum|weight)",
-                r"(swap|exchang|change places|interchang|in place of|taken for|mixed up)",
-            ),
-            both("eps", "(decay|running|momentum)"),
-        ],
+        [both("eps", r"(decay|momentum|weight of)")],
         reference="https://github.com/FluxML/Flux.jl/issues/216",
     )
 
@@ -253,14 +246,25 @@ class OnePassVariance(Right):
 
     def variance(self, rows, mean):
         mean = mean.astype(np.float32)
-        return ((rows * rows).mean(1, dtype=np.float32) - mean * mean).astype(np.float64)
+        return ((rows * rows).sum(1, dtype=np.float32) / np.float32(self.m) - mean * mean).astype(np.float64)
 
 
 class NormalizedByBlend(Right):
     LABEL = label(
         "mean variance x_hat y",
         "training normalizes by the running statistics as they are after the update",
-        [both(RUNNING, r"(normaliz|mean|variance|statistic)"), "blend"],
+        [
+            both(
+                r"(mean|variance|statistic\w*|x_hat|normaliz\w*)\b[^;.]{0,60}\b(running|moving|frozen|inference's|inference statistics|another mode|other mode)",
+                r"(used|place|taken|swapped|normaliz|instead|replac|mode|read|computed from|\bis running)",
+            ),
+            r"running (statistics|values|mean)[^;.]{0,30}normaliz",
+            r"normaliz\w* (by|with) (the )?(running|blend)",
+            r"(mean|variance|statistic\w*)\b[^;.](0, 60)\b(after|as updated|blended) ",
+        ],
+        reject=[
+            r"^running|in inference|, inference|stored|m ?/ ?\(m|bits|channels|is blended|variance alone|batch's mean"
+        ],
         when="training with running statistics",
         condition="training and tracked and (m > 0) and (decay is None or decay > 0)",
         reference="https://github.com/patrick-kidger/equinox/issues/659",

@@ -1,7 +1,7 @@
 """Layers rebuilt from public bug reports: what goes wrong in the running statistics."""
 
 import numpy as np
-from foreign.labels import BESSEL, HALF, NOT_UPDATED, ROUNDED, both, label
+from foreign.labels import BESSEL, HALF, LEFT_OUT, NOT_UPDATED, ROUNDED, both, label
 from foreign.right import Right
 
 
@@ -9,9 +9,9 @@ class TwoEpsStored(Right):
     LABEL = label(
         "running_var variance eps",
         "running_var is blended with variance + 2 eps",
-        [both("eps", r"running_var|running variance|variance")],
+        [both("eps", r"(running_var|running variance|blended|stored)"), r"2(\.0*)? ?(\*|·|times )? ?eps"],
         when="training",
-        reject=[r"outside"],
+        reject=[r"outside|left out|inverse|swap"],
         reference="https://github.com/flagos-ai/FlagGems/issues/4885",
     )
 
@@ -40,7 +40,11 @@ class BesselOverBatch(Right):
     LABEL = label(
         "running_var m count variance",
         "the factor is N/(N-1), of the batch size, where m/(m-1) is due",
-        [r"N ?/ ?\(N ?[-−] ?1\)", both(r"(\bN\b|batch size|axis 0|samples)", r"(running_var|bessel|ddof|count|\bm\b)")],
+        [
+            r"N ?/ ?\(N ?[-−] ?1\)",
+            r"(batch size|axis 0|samples|\bN\b) ?,? (in place of|for|instead of|rather than|where) .{0,12}\bm\b",
+            r"(count|\bm\b|divi\w+|bessel|ddof).{0,30}(is|of|by|from|as|with|to|counts|N for) (the )?(\bN\b|batch size|size of axis 0|samples|axis 0)",
+        ],
         when="training with spatial axes, 1 < N < m",
         condition="training and 1 < N < m",
         reference="https://github.com/NervanaSystems/ngraph-tf/pull/357",
@@ -58,6 +62,7 @@ class FusedIsSample(Right):
         "running_var",
         "running_var has ddof 1 for images only, where the fused kernel runs; ddof 0 is declared",
         [BESSEL],
+        reject=[r"\(m ?[-−] ?1\) ?/ ?m|infer|float16|N ?/ ?\(N|NaN|decay"],
         when="training, rank 4",
         condition="training and rank == 4 and m > 1",
         reference="https://github.com/tensorflow/tensorflow/issues/55545",
@@ -104,7 +109,7 @@ class AverageOfInverseStd(Right):
     LABEL = label(
         "running_var variance root",
         "the running average is one of 1/sqrt(var + eps); running_var is its inverse square",
-        [both(r"running", r"(inverse|reciprocal|1 ?/ ?(sqrt|std)|1/|rstd|root|\bstd\b|standard deviation)")],
+        [both(r"running|blend|average|state", r"(inverse|reciprocal|1 ?/ ?(sqrt|std)|1/√|rstd|harmonic|-1/2|power)")],
         when="training",
         condition="training and m > 0 and decay != 0",
         reference="https://github.com/torch/nn/pull/609",
@@ -121,11 +126,10 @@ class TakenForInverse(Right):
         "running_var root variance",
         "inference multiplies by the stored variance as if it were 1/std",
         [
-            both(
-                r"(variance|running_var)",
-                r"(inverse|reciprocal|1/|rstd|taken for|in place of|as if|instead|without.*root)",
-            )
+            both(r"(variance|running_var)", r"(inverse|reciprocal|1 ?/ ?std|1 ?/ ?sqrt|1/√|rstd)"),
+            r"variance (itself )?(in place of|for|instead of|as) (the )?(root|r\b|1 ?/)",
         ],
+        reject=[r"NaN|1 ?/ ?m\b|average|blend|twice"],
         when="inference",
         condition="not training",
         reference="https://github.com/ROCm/rocm-libraries/issues/2492",
@@ -154,12 +158,7 @@ class OneValueSpoilsVariance(Right):
     LABEL = label(
         "running_var variance m",
         "with one value a channel the factor m/(m-1) is 1/0 and running_var becomes NaN",
-        [
-            both(
-                r"(running_var|variance)",
-                r"(NaN|m ?/ ?\(m ?[-−] ?1\)|0/0|1/0|m ?= ?1|one value|does not exist|do not exist|ddof|blended)",
-            )
-        ],
+        [both(r"(running_var|variance)", r"(NaN|0/0|1/0|m ?= ?1|m is 1|one value|does not exist|do not exist)")],
         when="training, m = 1",
         condition="training and m == 1",
         reference="https://github.com/tensorflow/tensorflow/issues/34062",
@@ -175,7 +174,7 @@ class EmptyBatchSpoilsMean(Right):
     LABEL = label(
         "running_mean running_var mean m",
         "an empty batch makes running_mean NaN and running_var decay",
-        [both(r"(running|state)", r"(NaN|0/0|empty|m ?= ?0|does not exist|do not exist|decay)")],
+        [both(r"(running|state)", r"(NaN|0/0|empty|m ?= ?0|m is 0|does not exist|do not exist)")],
         when="training, m = 0",
         condition="training and m == 0",
         reference="https://github.com/pytorch/pytorch/issues/12013",
@@ -192,7 +191,7 @@ class EvaluationMoves(Right):
     LABEL = label(
         "running_mean running_var",
         "evaluation with a gradient updates the running statistics as training does",
-        [both(r"(running|state|statistic)", r"(updat|moves|blend|chang)")],
+        [both(r"(running|state|statistic)", r"(updat|moves|blend|chang)", r"(infer|evaluat|frozen)")],
         when="inference with dy, rank 4 or 5",
         condition="not training and has_dy and rank in (4, 5) and m > 1",
         reject=[NOT_UPDATED],
@@ -212,10 +211,13 @@ class BesselInHalf(Right):
     LABEL = label(
         "running_var variance m count",
         "m and m-1 are rounded to float16, and so is their quotient",
-        [HALF, both(BESSEL, ROUNDED), both(r"(\bm\b|count)", ROUNDED)],
+        [
+            both(HALF, r"(count|factor|ddof|bessel|m ?/ ?\(m|m ?[-−] ?1|\bm\b)"),
+            both(r"(count|factor|ddof|bessel|m ?/ ?\(m|m ?[-−] ?1)", ROUNDED),
+        ],
         when="float16 input in training",
         condition="training and dtype == 'float16' and m > 1",
-        reject=[r"bfloat16"],
+        reject=[r"bfloat16|1 ?/ ?m\b|kept in|squares"],
         reference="https://github.com/tensorflow/tensorflow/issues/30230",
     )
 
@@ -229,7 +231,15 @@ class WeightsOfOne(Right):
     LABEL = label(
         "running_mean running_var decay",
         "new statistics enter with weight 1, not 1 - decay: a sum that fades",
-        [both(r"(weight|new|statistic|batch)", r"(\b1\b|one|\bfull|1 ?[-−] ?decay|unscaled|scaled)"), r"sum"],
+        [
+            both(
+                r"(weight|new|statistic|batch|running|decay)",
+                r"(weight (of )?1\b|weight (of )?one|full weight|1 ?/ ?\(1 ?[-−] ?decay\)|unweighted|not weighted|added whole|weigh.*\b1\b)",
+            ),
+            rf"1 ?[-−] ?decay.*{LEFT_OUT}",
+            rf"{LEFT_OUT}.*1 ?[-−] ?decay",
+            r"decay ?[*·]? ?(old|running)\w* ?\+ ?(new|batch|statistic)",
+        ],
         when="training",
         condition="training and m > 0 and decay is not None and 0 < decay",
         reference="https://github.com/BVLC/caffe/issues/4885",
@@ -266,8 +276,6 @@ class ZeroDebias(Right):
             r"decay ?(\^|\*\*) ?[tn]",
             both(r"(initial|start|given)", r"(zero|\b0\b|left out|ignored|counts? for nothing)"),
             r"bias.?correct",
-            r"decay.*(step|1/t)",
-            "cumulative",
         ],
         when="training",
         condition="training and m > 0 and decay is not None and 0 < decay < 1",

@@ -1,7 +1,7 @@
 """Mistakes that grow in other ways of writing the layer: recurrences, blocks, folded numbers, flat indices, saved roots."""
 
 import numpy as np
-from foreign.labels import LEFT_OUT, ROUNDED, RUNNING, both, label
+from foreign.labels import ROUNDED, RUNNING, both, label
 from foreign.layers_right import Blocks, Flat, Folded, Welford
 from foreign.right import Right
 
@@ -13,7 +13,7 @@ class WelfordOldMeanTwice(Welford):
         [
             both(
                 "variance|deviation",
-                r"(too large|larger|before the update|old mean|running mean|uncent|raw|shift|scaled|added|previous|harmonic|deviation)",
+                r"(welford|recurrence|before the update|old mean|previous mean|mean so far|partial mean|earlier mean|old deviation)",
             )
         ],
         when="training, m > 1",
@@ -30,7 +30,7 @@ class WelfordCountsFromTwo(Welford):
     LABEL = label(
         "mean count m",
         "the count of the recurrence starts at 2: the mean is sum(x)/(m+1)",
-        [r"m ?\+ ?1", both("mean|count", r"(one more|too small|start|extra|zero.*(value|sample)|off by one|initial)")],
+        [r"m ?\+ ?1", both("mean|count|m\\b", r"(one more|one too|extra|off by one|a zero (is )?added)")],
         when="training",
         condition="training and m > 0",
     )
@@ -45,10 +45,11 @@ class WelfordSkipsLast(Welford):
         "values are taken four at a time, and what is left over does not enter mean and variance",
         [
             both(
-                r"(last|remain|left.?over|tail|rest|partial|multiple|\b4\b|four|block)",
-                r"(m\b|value|mean|sum|statistic|variance)",
+                r"(last|remain|left.?over|what is left|tail|the rest|partial|⌊ ?m ?/ ?4|floor\(m ?/ ?4|m mod 4|m % 4)",
+                r"(value|mean|sum|statistic|variance|count|\bm\b)",
             )
         ],
+        reject=[r"channels|layout"],
         when="training, m not a multiple of 4",
         condition="training and m % 4 != 0 and m > 4",
     )
@@ -64,9 +65,9 @@ class MergedByBlockCount(Blocks):
         "mean variance m count",
         "blocks are merged as if all had the same count: the last, partial block weighs too much",
         [
-            both("block|part|tail|merge|last", r"(weigh|count|equal|mean|merge|weight|unweighted|partial)"),
+            both("block|part|tail|merge|last|chunk", r"(weigh|count|equal|unweighted)"),
             r"unweighted",
-            r"mean of means",
+            r"mean of (the )?means",
         ],
         when="training, m past 37 and not a multiple of it",
         condition="training and m > 37 and m % 37 != 0",
@@ -85,7 +86,12 @@ class MeanOfBlockVariances(Blocks):
     LABEL = label(
         "variance",
         "the variance is the mean of that of blocks of 64: what lies between the blocks is lost",
-        [both("block|part|tile|chunk|between|64|merge|cross|local", r"(variance|mean|lost|left out|missing|cross)")],
+        [
+            both(
+                r"block|partial|tile|chunk|between|merge|cross|local|pieces|groups? of|parts of",
+                r"(variance|mean|lost|left out|missing|cross)",
+            )
+        ],
         when="training, m > 64",
         condition="training and m > 64",
     )
@@ -99,7 +105,12 @@ class FoldedWithoutScale(Folded):
     LABEL = label(
         "beta mean y",
         "the folded constant is beta - mean: the scale is left off the mean",
-        [both("mean|shift|constant|beta|folded", rf"({LEFT_OUT}|unscaled|not scaled|without|beta ?[-−] ?mean)")],
+        [
+            both(
+                "mean|shift|constant|folded",
+                r"(unscaled|not (scaled|multiplied)|without (gamma|the scale|scale|a\b)|beta ?[-−] ?mean|scale is left|(a|gamma|r|scale|root) .{0,20}(left (out|off)|missing|omit))",
+            )
+        ],
         when="inference",
         condition="not training",
     )
@@ -134,8 +145,9 @@ class FlatWrongStride(Flat):
         "x mean variance gamma beta",
         "the channel of an element is its index modulo C wherever it lies: NCHW memory is read as NHWC",
         [
-            r"(layout|order|channels.?(first|last)|transpos|permut|stride|memory|reshap|NCHW|NHWC|misread|modulo|interleav|last axis|axis)"
+            r"(layout|memory|channels.?(first|last)|transpos|permut|stride|reshap|NCHW|NHWC|misread|modulo|interleav|read as)"
         ],
+        reject=[r"dgamma pairs|\bpast\b"],
         when="one channel axis that is not the last",
         condition="len(channel_axes) == 1 and channel_axes[0] < rank - 1 and C > 1 and m != N",
     )
@@ -167,7 +179,7 @@ class FlatDivisorOnce(Flat):
         [
             both(
                 r"(\bm\b|count|divi|mean_dy|batch size)",
-                r"(first|step|before|earlier|previous|stale|initial|built|old|delayed|constant|other)",
+                r"(first|before|earlier|previous|stale|initial|as built|\bold\b|delayed|built for)",
             )
         ],
         when="training with another batch size than in the first step",
@@ -187,10 +199,11 @@ class SavedRootOfEvaluation(Right):
         "statistics for inference are looked up once and kept: later training steps do not reach them",
         [
             both(
-                RUNNING + "|root|statistic|saved",
-                r"(stale|kept|cach|first|before|previous|earlier|old|delayed|saved|not refreshed|lag)",
+                RUNNING + "|root|statistic",
+                r"(stale|cach|not refreshed|lag|delay|earlier|previous|first (inference|use|evaluation)|looked up once|saved|as (they|it) (was|were))",
             )
         ],
+        reject=[r"float16|bits|backward|dgamma|dx"],
         when="inference that follows an inference and a training step",
         condition="not training and used > 0 and trained > trained_when_first_used",
     )
@@ -205,7 +218,7 @@ class SavedHatOfStepBefore(Right):
     LABEL = label(
         "dgamma x_hat",
         "dgamma pairs dy with the x_hat that was saved a step before",
-        [both("dgamma|x_hat", r"(previous|before|earlier|stale|saved|delayed|last step|old|step)")],
+        [both("dgamma|x_hat", r"(previous|before|earlier|stale|saved|delayed|last step)")],
         when="from the second step on, shapes alike",
         condition="has_dy and step > 0",
     )
@@ -220,7 +233,7 @@ class WelfordMeanInHalf(Welford):
     LABEL = label(
         "mean",
         "the mean is kept in float16 while it is updated value by value",
-        [r"(float16|\bhalf\b|fp16|1[01].?bits?)", both("mean", ROUNDED)],
+        [both("mean", r"((?<!b)float16|\bhalf\b|fp16|1[01].?bits?)")],
         when="training, m > 0",
         condition="training and m > 0",
         reject=[r"bfloat16"],

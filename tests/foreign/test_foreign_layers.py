@@ -139,6 +139,28 @@ def test_foreign_label_is_complete(layer):
         re.compile(pattern)
 
 
+def names(label, sentence):
+    """Whether a diagnosis that says this names the mistake: README.md."""
+    found = lambda patterns: any(re.search(pattern, sentence, re.IGNORECASE | re.DOTALL) for pattern in patterns)
+    return found(label["accept"]) and not found(label["reject"])
+
+
+def sentence(label, where):
+    return f"{where}: {label['what']}, {label['when']}"
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_foreign_label_accepts_its_own_sentence_and_few_others(name):
+    own = WRONG[name].LABEL
+    assert all(names(own, sentence(own, where)) for where in own["where"])
+    assert not names(own, f"{own['where'][0]}: unexplained")
+    taken = []
+    for other, layer in WRONG.items():
+        shared = [where for where in layer.LABEL["where"] if where in own["where"]]
+        taken += [other] if other != name and shared and names(own, sentence(layer.LABEL, shared[0])) else []
+    assert len(taken) <= 6, taken  # near relatives, and the same mistake at another time
+
+
 @pytest.mark.parametrize("layer", WRONG.values(), ids=WRONG, indirect=True)
 def test_foreign_layer_deviates_where_its_label_says_and_nowhere_else(layer):
     condition, shown, hidden = layer.LABEL["condition"], [], []
