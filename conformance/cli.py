@@ -8,6 +8,7 @@ import click
 COMMANDS = {
     "list": ("bnconform.conformance.cases.command:list_", "Implementations and cases."),
     "run": ("bnconform.conformance.run.command:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
+    "show": ("bnconform.conformance.report.show:show", "A report again, without a new run."),
     "merge": (
         "bnconform.conformance.run.merge:command",
         "The journals of all shards of a run, put together to one report.",

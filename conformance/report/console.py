@@ -46,4 +46,4 @@ def console() -> Console:
         sys.stdout.reconfigure(errors="replace")
     plain = {"file": Steady(sys.stdout), "emoji": False}  # "my:rocket:Backend" is a name
     found = Console(**plain)
-    return found if found.is_terminal else Console(**plain, width=160)
+    return found if found.is_terminal else Console(**plain, width=100)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import platform
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import asdict
 
 import bnconform
@@ -13,8 +13,11 @@ from ..records import FAILED, STATUSES, Case
 from ..run.process import ABSENT
 from ..run.schedule import Judged
 from ..text import name
+from .levels import levels
 
 SCHEMA = "bnconform-report/1"
+
+BAD = ("FAILS", "cannot be loaded", "nothing passed")  # verdicts that make a run fail
 
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 
@@ -49,17 +52,18 @@ def verdict_of(judged: Judged, counts: Counter) -> str:
     return f"conforms, with known differences ({counts['deviates']} of {asked} outputs excused)"
 
 
-def exit_status(results: list[Judged], named: bool) -> int:
+def exit_status(report: dict, named: bool) -> int:
     """0 if all is as expected. A missing framework or device counts only where the implementation was asked for by
     name; nothing judged is a failure."""
-    verdicts = [summarize(judged)["verdict"] for judged in results]
+    verdicts = {implementation["summary"]["verdict"] for implementation in report["implementations"]}
     absent = set(ABSENT.values())
-    bad = {"FAILS", "cannot be loaded", "nothing passed"} | (absent if named else set())
-    return 1 if bad & set(verdicts) or set(verdicts) <= absent else 0
+    bad = set(BAD) | (absent if named else set())
+    return 1 if bad & verdicts or verdicts <= absent else 0
 
 
 def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
     """The report as plain data (`schema`, `implementations`, `results`)."""
+    asked = {case.id: case for case in cases}
     return {
         "schema": SCHEMA,
         "suite": {"version": bnconform.__version__, "golden": golden.hash, "cases": len(cases)},
@@ -73,6 +77,7 @@ def to_json(results: list[Judged], cases: list[Case], golden) -> dict:
                 "conventions": judged.hello.conventions and asdict(judged.hello.conventions),
                 "settings": judged.hello.settings,
                 "summary": summarize(judged),
+                "levels": levels(judged.verdicts, asked),
                 "repeatable": {
                     "cases": len(judged.twice),
                     "differing": [f"{case} {output}" for case, outputs in judged.twice.items() for output in outputs],
@@ -121,16 +126,6 @@ def fingerprint(report: dict) -> str:
     """SHA-256 of the normalized report: equal for an uninterrupted run, a resumed one, and one put together from
     shards."""
     return hashlib.sha256(json.dumps(normalize(report), sort_keys=True).encode()).hexdigest()
-
-
-def reasons(judged: Judged, status: str) -> list[tuple[str, int, list[str]]]:
-    """Why outputs have that status: (reason, number of outputs, the cases), the commonest first."""
-    groups = defaultdict(list)
-    for verdict in judged.verdicts:
-        if verdict.status == status:
-            groups[verdict.message].append(verdict.case)
-    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [(reason, len(found), list(dict.fromkeys(found))) for reason, found in ordered]
 
 
 def as_text(report: dict) -> str:

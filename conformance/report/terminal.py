@@ -1,29 +1,25 @@
-"""What a person sees in the terminal: progress, the table, failures and reasons."""
-
-from collections import defaultdict
+"""What a person sees in the terminal: progress, then the answer on one screen."""
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from ..records import FAILED, STATUSES
+from ..records import FAILED
 from ..run.schedule import Judged, Listener
 from ..run.supervisor import ACTIVITIES
 from ..text import line
 from ..text import name as shown
-from .data import notes, reasons, summarize
+from .attention import by_reason, missing, named, open_causes, rows_of
+from .data import BAD, summarize
+from .levels import CELLS, LEVELS, SHORT
 
-COLOURS = {
-    "pass": "green",
-    "fail": "red",
-    "deviates": "yellow",
-    "unsupported": "bright_black",
-    "crashed": "red",
-    "timed out": "red",
-}
-MOST_FAILURES = 12
+COLOURS = {"deviates": "yellow", "unsupported": "bright_black"}
+CELL_COLOURS = {"ok": "green", "ok*": "yellow", "FAIL": "bold red", "-": "bright_black"}
+MOST = 4  # mistakes, or causes, of an implementation that the first screen tells
 
 
 def marked(text: str) -> str:
@@ -72,82 +68,141 @@ class ProgressListener(Listener):
             self.console.print(told, markup=False)
 
 
-def summary_table(results: list[Judged]) -> Table:
-    """One row an implementation: counts of outputs by status."""
-    table = Table(box=box.SIMPLE_HEAD, title="outputs by status", title_justify="left")
+def level_table(report: dict) -> Table:
+    """One row an implementation: verdict, levels, outputs that are excused, largest passing score."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("implementation", no_wrap=True)
-    table.add_column("version")
-    for status in STATUSES:
-        table.add_column(status, justify="right")
-    table.add_column("worst passing score", justify="right")
-    table.add_column("verdict")
-    for judged in results:
-        summary = summarize(judged)
-        counts = [f"[{COLOURS[s]}]{summary[s]}[/]" if summary[s] else "·" for s in STATUSES]
+    table.add_column("verdict", no_wrap=True)
+    for short in SHORT:
+        table.add_column(short, no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
+    for implementation in report["implementations"]:
+        summary, reached = implementation["summary"], implementation["levels"]
+        cells = [CELLS[reached[level]["status"]] if level in reached else "" for level in LEVELS]
+        verdict = summary["verdict"].partition(",")[0]
+        colour = "red" if verdict in BAD else "green" if verdict == "conforms" else "yellow"
         worst = summary["worst_passing_score"]
-        colour = "red" if summary["verdict"] in ("FAILS", "cannot be loaded", "nothing passed") else ""
-        verdict = f"[{colour}]{summary['verdict']}[/]" if colour else summary["verdict"]
         table.add_row(
-            marked(judged.name), marked(judged.version), *counts, "" if worst is None else f"{worst:.2f}", verdict
+            marked(implementation["name"])[:24],
+            f"[{colour}]{verdict}[/]",
+            *(f"[{CELL_COLOURS[cell]}]{cell}[/]" if cell else "" for cell in cells),
+            "" if worst is None else f"{worst:.2f}",
         )
     return table
 
 
-def time_table(results: list[Judged]) -> Table:
+def print_report(console: Console, report: dict, verbosity: int = 0) -> None:
+    """The answer on one screen: a row each, then what needs attention, then what to type next.
+
+    verbosity 0: mistakes and causes; 1: the failing cases and all known differences too; 2: also every failing output,
+    what is unsupported and where time went.
+    """
+    console.print(level_table(report))
+    console.print("ok passed   ok* with known differences   - not offered   score: largest that passed", style="dim")
+    for implementation in report["implementations"]:
+        if implementation["problem"]:
+            _say(console, f"[bold]{marked(implementation['name'])}[/]: {marked(implementation['problem'])}")
+            continue
+        rows = rows_of(report, implementation["name"])
+        _print_failures(console, implementation, rows, verbosity)
+        for note in implementation["notes"]:
+            _say(console, f"[yellow]note[/] {marked(implementation['name'])}: {marked(note)}")
+    if verbosity:
+        _print_reasons(console, report, "deviates")
+    if verbosity > 1:
+        _print_reasons(console, report, "unsupported")
+        console.print(time_table(report))
+    _print_excused(console, report, verbosity)
+
+
+def _print_failures(console, implementation, rows, verbosity):
+    """What is wrong, in the order of what it explains; then what nobody explains; then what is not there."""
+    found, left, absent = named(rows), open_causes(rows), missing(rows)
+    total = sum(row["status"] in FAILED for row in rows)
+    if not total:
+        return
+    most = MOST if not verbosity else None
+    asked = len(rows) - implementation["summary"]["unsupported"]
+    _say(console, f"\n[bold red]{marked(implementation['name'])}[/]: {total} of {asked} outputs are wrong")
+    for number, group in enumerate(found[:most], 1):
+        _say(console, f" {number}. [bold]{marked(group.text)}[/]", 4)
+        _say(console, f"{_count(group)}, e.g. {_example(group.rows[0])}", 4)
+        _print_cases(console, group, verbosity)
+    _print_rest(console, found[MOST:] if not verbosity else [], "mistakes")
+    if left:
+        _say(console, " not explained:" if found else " no mistake on record explains:")
+    for group in left[:most]:
+        _say(console, f"   {marked(group.text)}: {_count(group)}, e.g. {_example(group.rows[0])}", 4)
+        _print_cases(console, group, verbosity)
+    _print_rest(console, left[MOST:] if not verbosity else [], "causes")
+    if absent:
+        names = ", ".join(absent.outputs)
+        _say(
+            console, f" not returned: {names} in {len(absent.cases)} cases; return them, or leave them out of `exposes`"
+        )
+    _print_next(console, implementation, [*found, *left] or [absent])
+
+
+def _print_cases(console, group, verbosity):
+    if verbosity == 1:
+        _say(console, f"in {', '.join(group.cases)}", 4)
+    if verbosity > 1:
+        for row in group.rows:
+            _say(console, f"{row['case']} {row['output']}: {marked(row['message'])}", 6)
+
+
+def _print_rest(console, groups, what):
+    if groups:
+        _say(
+            console,
+            f"   and {len(groups)} more {what}, {sum(len(group.rows) for group in groups)} outputs: -v shows them",
+        )
+
+
+def _print_next(console, implementation, groups):
+    """The command that shows the worst case of the first group again."""
+    case = groups[0].rows[0]["case"]
+    name = marked(implementation["name"])
+    again = "" if implementation["device"] == "files" else f"bnconform run {name} -k {case}   or   "
+    _say(console, f" next: {again}bnconform explain {case}")
+
+
+def _print_reasons(console, report, status):
+    for implementation in report["implementations"]:
+        for group in by_reason(rows_of(report, implementation["name"]), status):
+            where = ", ".join(group.cases[:3]) + (f" and {len(group.cases) - 3} more" if len(group.cases) > 3 else "")
+            head = f"[{COLOURS[status]}]{status}[/] {marked(implementation['name'])}: {marked(group.text)}"
+            _say(console, f"{head} ({len(group.rows)} outputs: {where})")
+
+
+def _print_excused(console, report, verbosity):
+    """How much is excused by known differences, in one line; -v gives the reasons."""
+    counts = {i["name"]: i["summary"]["deviates"] for i in report["implementations"] if i["summary"]["deviates"]}
+    if counts and not verbosity:
+        text = ", ".join(f"{marked(name)} {count}" for name, count in counts.items())
+        _say(console, f"\nknown differences, in outputs: {text}; -v gives the reasons")
+
+
+def _count(group):
+    outputs, cases = len(group.rows), len(group.cases)
+    return f"{outputs} output{'s' * (outputs > 1)} of {cases} case{'s' * (cases > 1)} ({', '.join(group.outputs[:5])})"
+
+
+def _example(row):
+    return f"{row['case']} {row['output']}: {marked(row['message'])[:300]}"
+
+
+def _say(console, text, indent=0):
+    console.print(Padding(Text.from_markup(text), (0, 0, 0, indent), expand=False), highlight=False)
+
+
+def time_table(report: dict) -> Table:
     """One row an implementation: seconds by activity (of the clock: implementations run beside each other)."""
     table = Table(box=box.SIMPLE_HEAD, title="seconds", title_justify="left")
     table.add_column("implementation", no_wrap=True)
     for activity in ACTIVITIES:
         table.add_column(activity, justify="right")
-    for judged in results:
-        table.add_row(marked(judged.name), *(f"{judged.seconds.get(activity, 0):.1f}" for activity in ACTIVITIES))
+    for implementation in report["implementations"]:
+        seconds = implementation["seconds"]
+        table.add_row(marked(implementation["name"]), *(f"{seconds.get(each, 0):.1f}" for each in ACTIVITIES))
     return table
-
-
-def print_results(console: Console, results: list[Judged]) -> None:
-    """The tables, then for each implementation what failed and why, what deviates, what is unsupported."""
-    console.print(summary_table(results))
-    console.print(time_table(results))
-    for judged in results:
-        if judged.hello.problem:
-            console.print(f"[bold]{marked(judged.name)}[/]: {marked(judged.hello.text)}", highlight=False)
-            continue
-        _print_failures(console, judged)
-        for note in notes(judged):
-            console.print(f"[yellow]note[/] {marked(judged.name)}: {marked(note)}", highlight=False, soft_wrap=True)
-        for status in ("deviates", "unsupported"):
-            for reason, count, cases in reasons(judged, status):
-                where = ", ".join(cases[:3]) + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")
-                console.print(
-                    f"[{COLOURS[status]}]{status}[/] {marked(judged.name)}: {marked(reason)} "
-                    f"({count} outputs: {where})",
-                    highlight=False,
-                    soft_wrap=True,
-                )
-
-
-def _print_failures(console, judged):
-    """The worst output of each failing case, and the diagnosis of all."""
-    bad = defaultdict(list)
-    for verdict in judged.verdicts:
-        if verdict.status in FAILED:
-            bad[verdict.case].append(verdict)
-    for case, verdicts in list(bad.items())[:MOST_FAILURES]:
-        worst = max(verdicts, key=lambda v: v.score if v.score is not None else float("inf"))
-        others = f" and {len(verdicts) - 1} more outputs" if len(verdicts) > 1 else ""
-        say = (
-            f"[red]{worst.status}[/] {marked(judged.name)} {case} {worst.output}{others}: "
-            f"{marked(worst.kind)}: {marked(worst.message)}"
-        )
-        again = (
-            f"bnconform explain {case}"
-            if judged.device == "files"
-            else f"bnconform run {marked(judged.name)} -k {case}"
-        )
-        console.print(f"{say}\n     {again}", highlight=False, soft_wrap=True)
-    if len(bad) > MOST_FAILURES:
-        console.print(f"… and {len(bad) - MOST_FAILURES} more cases; all are in the report (--json, --html)")
-    for explanation in dict.fromkeys(v.diagnosis for vs in bad.values() for v in vs if v.diagnosis):
-        console.print(
-            f"[bold]diagnosis[/] {marked(judged.name)}: {marked(explanation)}", highlight=False, soft_wrap=True
-        )

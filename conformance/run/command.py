@@ -61,17 +61,19 @@ def _shard(ctx, param, text):
 @click.option("--html", "html_path", help="Write the report as one HTML page.")
 @click.option("--junit", "junit_path", help="Write the results as JUnit XML.")
 @click.option("--golden", "folder", help="A folder of golden files of your own, as `golden.folder` writes them.")
-def run(implementations, patterns, quick, journal_path, resume, folder, json_path, html_path, junit_path, **options):
+@click.option("-v", "verbosity", count=True, help="Cases and reasons too; -vv: everything.")
+def run(implementations, patterns, quick, journal_path, resume, folder, verbosity, **options):
     """Judge implementations: built-in names, entry points, or package.module:Class.
 
     Without IMPL: all built-in implementations, those not installed shown as such. A journal that was not asked for by
     name is removed once the report is written, unless it is that of a shard.
     """
-    out = console()
+    out, reports = console(), [options.pop(f"{kind}_path") for kind in ("json", "html", "junit")]
+    json_path = reports[0]
     keep_freed_memory()
     try:
         own = None if not json_path or is_stream(json_path) else f"{json_path}.journal"
-        *paths, _ = all_writable(json_path, html_path, junit_path, journal_path or own)
+        *paths, _ = all_writable(*reports, journal_path or own)
         named = bool(implementations)
         names = list(dict.fromkeys(implementations)) or [e.name for e in registry.entries().values() if e.required]
         for name in names:
@@ -83,7 +85,7 @@ def run(implementations, patterns, quick, journal_path, resume, folder, json_pat
     except WRONG_USE as error:
         refuse(error)
     cases = [options.golden.cases[case] for case in journal.plan.own_cases()]
-    status = conclude(out, results, cases, options.golden, paths, named, journal)
+    status = conclude(out, results, cases, options.golden, paths, named, journal, verbosity=verbosity)
     if own and not journal_path and options.shard == (1, 1) and status in (0, 1):
         journal.remove()
     journal.close()

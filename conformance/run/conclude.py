@@ -6,7 +6,7 @@ import click
 
 from ..report import data as reports
 from ..report.files import write
-from ..report.terminal import print_results
+from ..report.terminal import print_report
 from ..text import line
 from .interrupts import Interrupted, interruptible
 
@@ -44,11 +44,12 @@ def tell(text: str) -> None:
         pass
 
 
-def conclude(out, results, cases, golden, paths, named=True, journal=None, more=()) -> int:
+def conclude(out, results, cases, golden, paths, named=True, journal=None, more=(), verbosity=0) -> int:
     """Diagnose, write the reports, print the results; the exit status.
 
     results: of all implementations. paths: of JSON, HTML and JUnit, or None. journal: where the results are, should a
     report be lost; it is told then. more: lines to be printed at the end.
+    verbosity: of the tables (`print_report`).
     """
     parts = Parts()
     with interruptible():
@@ -56,14 +57,14 @@ def conclude(out, results, cases, golden, paths, named=True, journal=None, more=
         data = reports.to_json(results, cases, golden)
         written = [path for path, render in zip(paths, RENDERERS) if path and _write(parts, path, render, data, cases)]
         with parts.part("the tables"):
-            print_results(out, results)
+            print_report(out, data, verbosity)
             for text in [*more, *(f"wrote {path}" for path in written)]:
                 out.print(text, highlight=False, markup=False, soft_wrap=True)
             if (lost := getattr(out.file, "lost", None)) is not None:
                 raise lost
     if parts.status and journal is not None and journal.on_disk:
         tell(kept(journal))
-    return parts.status or reports.exit_status(results, named)
+    return parts.status or reports.exit_status(data, named)
 
 
 def kept(journal) -> str:
