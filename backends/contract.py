@@ -11,7 +11,10 @@ the framework returns.
         def infer(self, x, dy): return {"y": ..., "dx": ..., "dgamma": ..., "dbeta": ...}
         def state(self): return {"running_mean": ..., "running_var": ...}
 
-Arrays are NumPy arrays at this boundary; bfloat16 is `ml_dtypes.bfloat16`. `dy` is None where no
+Arrays are NumPy arrays at this boundary; bfloat16 is `ml_dtypes.bfloat16`. They may have any strides, negative and 0
+among them, x and dy each its own. An array belongs to the caller, who may fill it with other values for the next call,
+and may hand one array over in two roles (as beta and running_mean, say): a layer keeps copies, and changes none. What
+a step gave out is the caller's too, and stays as it is; `state()` may give out live arrays. `dy` is None where no
 gradient is asked for. `gamma` or `beta` is None where the layer has none, `running_mean` and `running_var` where it
 tracks none. Optional methods:
 
@@ -46,6 +49,12 @@ import numpy as np
 
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 
+# feature -> what is missing where it is not declared
+OFFERED = {
+    "as-built": "it does not say that it can be built with the initial values of its own",
+    "stateless-inference": "it does not say that it can do inference without running statistics",
+}
+
 WIDENED = {"float64": "float64", "float32": "float32", "float16": "float32", "bfloat16": "float32"}
 
 
@@ -57,6 +66,8 @@ class Config:
     eps: in units of the variance. decay: weight of the OLD state, None for cumulative.
     *_dtype: names of floating types. device: "cpu" or "gpu".
     defaults: the layer is built without eps and decay, which are NaN here; asked only of who declares `default_eps`.
+    as_built: gamma, beta and the statistics are None although the layer has them: it keeps what it is built with, which
+    must be 1, 0, 0 and 1 [BN-3.7]; asked only of who offers it.
     """
 
     shape: tuple[int, ...]
@@ -68,6 +79,7 @@ class Config:
     state_dtype: str = "float32"
     device: str = "cpu"
     defaults: bool = False
+    as_built: bool = False
 
     @property
     def rank(self) -> int:
@@ -94,6 +106,7 @@ class Conventions:
     channel_axes: "any" axes, "one" axis anywhere, or "first" for axis 1 alone, "last" for the last alone.
     ranks, dtypes, devices: what it takes. cannot: feature -> reason, for everything else.
     exposes: the outputs that its public layer gives.
+    offers: features of OFFERED, which are asked only of who names them here.
     """
 
     running_ddof: int
@@ -113,6 +126,7 @@ class Conventions:
     exposes: tuple[str, ...] = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var")
     state_names: tuple[str, str] = ("running_mean", "running_var")
     notes: str = ""
+    offers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _expect("running_ddof", self.running_ddof, (0, 1))
@@ -121,6 +135,8 @@ class Conventions:
         _expect("reduction", self.reduction, ("pairwise", "sequential"))
         _expect("y_dtype", self.y_dtype, ("x", "promoted"))
         _expect("channel_axes", self.channel_axes, ("any", "one", "first", "last"))
+        for feature in self.offers:
+            _expect("offers", feature, tuple(OFFERED))
 
 
 def _expect(name: str, got: object, allowed: tuple[object, ...]) -> None:

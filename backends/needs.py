@@ -3,6 +3,8 @@
 Pure data: the record of a case on one side, `Conventions` on the other; no framework is named.
 """
 
+from .contract import FLOATS, OFFERED
+
 LAYOUTS = {
     "any": lambda axes, rank: True,
     "one": lambda axes, rank: len(axes) == 1,
@@ -21,17 +23,28 @@ def needs(case) -> tuple[str, ...]:
     """Names of the features that `case` asks for, in the words of `Conventions.cannot`.
 
     case: anything with the fields of `conformance.records.Case`, whose steps name their own `features`. Others:
-    "rank:N", "dtype:NAME" (of x), "params:NAME", "params:mixed" (another type than x), "axis:several",
-    "axis:unsorted", "decay:cumulative", "gamma-without-beta", "beta-without-gamma", "memory:NAME", "errors".
+    "rank:N", "dtype:NAME" (of x), "params:NAME", "params:mixed" (another type than x), "params:narrow" (narrower than
+    x), "state:NAME", "state:mixed" (another type than the parameters), "as-built", "one-object", "stateless",
+    "stateless-inference", "axis:several", "axis:unsorted", "decay:cumulative", "gamma-without-beta",
+    "beta-without-gamma", "memory:NAME", "repeat", "errors".
     """
     found = [f"rank:{len(case.shape)}", f"dtype:{case.x_dtype}", f"params:{case.param_dtype}"]
+    found.append(f"state:{case.state_dtype}")
+    modes = {step.mode for step in case.steps}
     flags = {
         "params:mixed": case.param_dtype != case.x_dtype,
+        "params:narrow": FLOATS.index(case.param_dtype) > max(1, FLOATS.index(case.x_dtype)),
+        "state:mixed": case.state_dtype != case.param_dtype,
+        "as-built": case.as_built,
+        "one-object": bool(case.one_object),
+        "stateless": not case.has_state and "train" in modes,
+        "stateless-inference": not case.has_state and "infer" in modes,
         "axis:several": len(case.channel_axes) > 1,
         "axis:unsorted": tuple(case.channel_axes) != tuple(sorted(case.channel_axes)),
         "decay:cumulative": case.decay is None,
         "gamma-without-beta": case.has_gamma and not case.has_beta,
         "beta-without-gamma": case.has_beta and not case.has_gamma,
+        "repeat": any("repeat" in step.options for step in case.steps),
         "errors": case.raises is not None,
     }
     found += [name for name, present in flags.items() if present]
@@ -51,8 +64,11 @@ def refusal(conventions, case, device: str) -> str | None:
     for feature in needs(case):
         if feature in conventions.cannot:
             return conventions.cannot[feature]
-    if case.x_dtype not in conventions.dtypes:
-        return f"it takes {_list(conventions.dtypes)}, not {case.x_dtype}"
+        if feature in OFFERED and feature not in conventions.offers:
+            return OFFERED[feature]
+    for what, kind in (("x", case.x_dtype), ("parameters", case.param_dtype), ("state", case.state_dtype)):
+        if kind not in conventions.dtypes:
+            return f"it takes {_list(conventions.dtypes)}, not {kind} {what}"
     if all(step.static for step in case.steps):
         return None
     rank = len(case.shape)

@@ -24,8 +24,9 @@ class Step:
     """One call of a layer.
 
     mode: as an operation has it (`operations.py`). inputs: names of the tensors handed over (x, dy, mask, x_dot, ...).
-    memory: how x and dy lie in memory (see `memory.py`). options: plain numbers (r_max, groups, ...).
-    outputs: names to compare.
+    memory: how x and dy lie in memory (see `memory.py`). options: plain numbers (r_max, groups, ...);
+    "repeat": so many calls, of which the last is looked at; "refill": x and dy come in the arrays of an earlier step.
+    outputs: names to compare; the layer is asked for its state where they name it.
     """
 
     mode: str
@@ -53,6 +54,8 @@ class Case:
     raises: the clause whose error is expected instead of outputs, or None.
     quick: part of `run --quick`. large: not frozen, but drawn and answered again when asked for, and checked by hash.
     law: what the last step owes the first (`laws.py`), where no golden value is compared.
+    as_built: the layer gets no parameters and no state, and starts from its own [BN-3.7]. one_object: names of
+    parameters and statistics that are handed over as one array. since: the golden edition that brought the case.
     """
 
     id: str
@@ -74,6 +77,9 @@ class Case:
     quick: bool = False
     large: bool = False
     law: str | None = None
+    as_built: bool = False
+    one_object: tuple[str, ...] = ()
+    since: int = 1
 
     def outputs(self) -> tuple[str, ...]:
         """Names of everything that is compared, `<step>.<output>`."""
@@ -82,6 +88,10 @@ class Case:
         if self.law:
             return tuple(f"{len(self.steps) - 1}.{name}" for name in self.steps[-1].outputs)
         return tuple(f"{index}.{name}" for index, step in enumerate(self.steps) for name in step.outputs)
+
+    def trains(self, step: Step) -> bool:
+        """Whether a step uses the statistics of its batch: a layer without running ones always does [BN-4.5]."""
+        return operations.main(step).training or not (self.has_state or step.static)
 
     def to_json(self) -> dict:
         return asdict(self)

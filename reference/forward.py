@@ -55,7 +55,7 @@ def batch_statistics(
     (3.0, 4.666667, 3)
     """
     x = as_float64("x", x)
-    layout = Layout(x.shape, channel_axes)
+    layout = Layout(x.shape, channel_axes).reducing()
     mask = check_mask(mask, layout)
     m = np.full(layout.param_shape, layout.m) if mask is None else layout.total(mask.astype(np.int64))
     counted = x if mask is None else np.where(mask, x, 0.0)

@@ -53,13 +53,19 @@ class Layout:
         axes = tuple(int(axis) % rank for axis in axes)
         if len(set(axes)) != len(axes):
             raise DomainError(f"channel_axes is {axes}, expected distinct axes", "BN-1.1")
-        if len(axes) == rank:
-            raise DomainError(
-                f"channel_axes is {axes}, expected at least one axis of x (rank {rank}) left to reduce",
-                "BN-1.1",
-            )
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         object.__setattr__(self, "channel_axes", axes)
+
+    def reducing(self) -> "Layout":
+        """The layout itself, of a training step: statistics need an axis to run over, which inference does without
+        [BN-1.6]."""
+        if not self.reduced_axes:
+            raise DomainError(
+                f"channel_axes is {self.channel_axes}, expected at least one axis of x (rank {len(self.shape)}) left "
+                "to reduce",
+                "BN-1.1",
+            )
+        return self
 
     @cached_property
     def reduced_axes(self) -> tuple[int, ...]:

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 def drafts():
     """All drafts of the suite, family by family."""
-    from . import extensions, extremes, large, laws, layouts, statistics, values
+    from . import extensions, extremes, history, large, laws, layouts, mixtures, sizes, statistics, values
     from .quick import QUICK
 
-    for module in (layouts, statistics, values, extremes, extensions, large, laws):
+    for module in (layouts, sizes, statistics, history, values, extremes, mixtures, extensions, large, laws):
         for family in module.FAMILIES:
             for made in family():
                 yield replace(made, case=replace(made.case, quick=made.case.id in QUICK))
@@ -20,7 +20,8 @@ def drafts():
 
 def large_draft(id):
     """The draft of a large case by its id, or None."""
-    from . import large, laws
+    from . import large, laws, sizes
 
-    found = (draft for family in (*large.FAMILIES, *laws.FAMILIES) for draft in family() if draft.case.id == id)
+    families = (*large.FAMILIES, *laws.FAMILIES, *sizes.FAMILIES)
+    found = (draft for family in families for draft in family() if draft.case.id == id)
     return next(found, None)

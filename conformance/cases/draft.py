@@ -57,6 +57,10 @@ DY = {
     "linear": lambda key, z: 1.0 * z,
     "one-hot": lambda key, z: np.where(np.arange(z.size).reshape(z.shape) == z.size // 3, 3.0, 0.0),
     "zero": lambda key, z: np.zeros(z.shape),
+    "one": lambda key, z: np.ones(z.shape),
+    "pooled": lambda key, z: np.broadcast_to(structured(key, z).mean(tuple(range(2, z.ndim)), keepdims=True), z.shape),
+    "tiny": lambda key, z: structured(key, z) * 2.0**-100,
+    "subnormal": lambda key, z: structured(key, z) * 2.0**-133,
     "large": lambda key, z: 1024.0 * structured(key, z),
     "noise": lambda key, z: bell(key, z.shape),
 }
@@ -71,9 +75,11 @@ GAMMAS = {
 BETAS = {"varied": (0.375, -1.0, 0.75, 0.0), "zero": (0.0,), "large": (64.0, -96.0, 48.0)}
 
 
-def step(mode="train", *, n=None, dy="structured", memory="contiguous", edit=None, **options):
-    """Words for one step: n overrides the batch size, edit(x) changes the values before rounding."""
-    return {"mode": mode, "n": n, "dy": dy, "memory": memory, "edit": edit, "options": options}
+def step(mode="train", *, n=None, dy="structured", memory="contiguous", edit=None, again=None, state=True, **options):
+    """Words for one step: n overrides the batch size, edit(x) changes the values before rounding, again names an
+    earlier step whose arrays come once more; state says whether the layer is asked for it afterwards."""
+    own = {"mode": mode, "n": n, "dy": dy, "memory": memory, "edit": edit, "again": again, "state": state}
+    return own | {"options": options}
 
 
 def draft(
@@ -94,6 +100,9 @@ def draft(
     steps=None,
     raises=None,
     only=None,
+    since=1,
+    as_built=False,
+    one_object=(),
     **values,
 ):
     """Build a case. `values` go to `activations`; `only` limits the compared outputs of a layer."""
@@ -113,6 +122,8 @@ def draft(
     records = []
     for index, words in enumerate(steps or [step(), step("infer")]):
         record, inputs = _draft_step(id, index, words, shape, axes, x, params, gamma, beta, running, values)
+        if words["again"] is not None:
+            inputs = {name: tensors[f"{words['again']}.{name}"] for name in inputs}
         tensors.update({f"{index}.{name}": value for name, value in inputs.items()})
         if only and not record.static:
             record = replace(record, outputs=tuple(name for name in record.outputs if name in only))
@@ -134,6 +145,9 @@ def draft(
         has_state=running is not None,
         steps=tuple(records),
         raises=raises,
+        since=since,
+        as_built=as_built,
+        one_object=tuple(one_object),
     )
     return Draft(case, tensors)
 
@@ -155,11 +169,10 @@ def _draft_step(id, index, words, shape, axes, x, params, gamma, beta, running, 
     if words["dy"] is not None:
         inputs["dy"] = as_dtype(DY[words["dy"]](f"{key}|dy", z), x)
         outputs += present(GRADIENTS)
-    if running is not None:
+    if running is not None and words["state"]:
         outputs += STATE
     if mask:
-        spread = {"element": (), "position": axes, "sample": range(1, len(shape))}[mask]
-        inputs["mask"] = _mask(f"{key}|mask", shape, spread)
+        inputs["mask"] = _mask(f"{key}|mask", shape, MASKED[mask](axes, len(shape))) | (mask == "all")
     for operation in beside:
         outputs += present(operation.outputs)
         for name in present(operation.inputs):
@@ -167,6 +180,15 @@ def _draft_step(id, index, words, shape, axes, x, params, gamma, beta, running, 
             size = shape if like_x else tuple(shape[axis] for axis in axes)
             inputs[name] = as_dtype(bell(f"{key}|{name}", size), x if like_x else params)
     return Step(own.mode, tuple(inputs), tuple(outputs), words["memory"], options), inputs
+
+
+# words for a mask -> the axes along which it has size 1
+MASKED = {
+    "element": lambda axes, rank: (),
+    "position": lambda axes, rank: axes,
+    "sample": lambda axes, rank: range(1, rank),
+    "all": lambda axes, rank: axes,
+}
 
 
 def _mask(key, shape, axes):

@@ -12,6 +12,16 @@ NCHW, NHWC, DENSE = (4, 3, 4, 5), (4, 4, 5, 3), (12, 5)
 
 
 def masks():
+    for tag, shape, axes in (("dense", DENSE, 1), ("nhwc", NHWC, 3)):
+        yield draft(
+            f"masks/all-true-{tag}",
+            "every value is marked: as without a mask",
+            "BN-6.1 BN-6.2",
+            shape=shape,
+            axes=axes,
+            steps=[step(mask="all"), step("infer")],
+            since=2,
+        )
     for tag, shape, axes, kind in [
         ("dense", DENSE, 1, "position"),
         ("nhwc", NHWC, 3, "position"),
@@ -149,21 +159,41 @@ def folding():
             )
 
 
-def _fold_case(id, says, shape, out_axis, groups, bias, **affine):
+NARROW = {"eps": 1e-5, "running": ((3.0, -2.0, 5.0), (1e-6, 0.0, 1.0)), "since": 2}
+MORE_FOLDS = [
+    ("conv-sequence", (6, 4, 3), 0, 1, "a convolution over sequences, weight (outputs, inputs, w)", {}),
+    ("conv-volume", (6, 4, 3, 3, 3), 0, 1, "a convolution over volumes, weight (outputs, inputs, d, h, w)", {}),
+    ("depthwise", (4, 1, 3, 3), 0, 1, "a depthwise convolution, weight (outputs, 1, h, w)", {}),
+    ("depthwise-last", (3, 3, 4, 1), 2, 1, "a depthwise convolution, weight (h, w, channels, 1)", {}),
+    ("depthwise-transposed", (4, 1, 3, 3), 1, 4, "a transposed depthwise convolution, weight (inputs, 1, h, w)", {}),
+    ("gamma-zero", (3, 4, 3, 3), 0, 1, "gamma holds zeros of both signs", {"gamma": "zero"}),
+    ("small-variance", (3, 4, 3, 3), 0, 1, "running variances of 1e-6, 0 and 1 beside eps = 1e-5", NARROW),
+    ("float16", (4, 3, 3, 3), 0, 1, "everything float16, small variances", NARROW | {"x": "float16"}),
+    ("bfloat16", (4, 3, 3, 3), 0, 1, "everything bfloat16, small variances", NARROW | {"x": "bfloat16"}),
+]
+
+
+def more_folding():
+    for tag, shape, out_axis, groups, says, words in MORE_FOLDS:
+        for bias in (True, False):
+            id = f"folding/{tag}" + ("" if bias else "-no-bias")
+            yield _fold_case(id, says, shape, out_axis, groups, bias, **{"since": 2, **words})
+
+
+def _fold_case(id, says, shape, out_axis, groups, bias, **words):
     outputs = shape[out_axis] * groups
     base = draft(
         id,
         says,
         "BN-4.2 BN-4.3",
         shape=(1, outputs),
-        eps=0.25,
         steps=[step("fold", out_axis=out_axis, groups=groups)],
-        **affine,
+        **{"eps": 0.25, **words},
     )
     tensors = {name: value for name, value in base.tensors.items() if name != "0.x"}
-    tensors["0.weight"] = as_dtype(bell(f"{id}|weight", shape), "float32")
+    tensors["0.weight"] = as_dtype(bell(f"{id}|weight", shape), base.case.x_dtype)
     if bias:
-        tensors["0.bias"] = as_dtype(bell(f"{id}|bias", (outputs,)), "float32")
+        tensors["0.bias"] = as_dtype(bell(f"{id}|bias", (outputs,)), base.case.x_dtype)
         return Draft(base.case, tensors)
     return Draft(replace(base.case, steps=(replace(base.case.steps[0], inputs=("weight",)),)), tensors)
 
@@ -202,4 +232,4 @@ def errors():
     yield Draft(replace(fold.case, clauses=("BN-4.3", "BN-8.1"), raises="BN-4.3"), fold.tensors | weight)
 
 
-FAMILIES = (masks, synchronized, renorm, folding, errors)
+FAMILIES = (masks, synchronized, renorm, folding, more_folding, errors)

@@ -141,4 +141,41 @@ def derivatives():
             )
 
 
-FAMILIES = (scales, edges, derivatives)
+def small_gradients():
+    """dy far below 1 beside ordinary x, and subnormal."""
+    for dy, says in (("tiny", "dy of about 1e-30"), ("subnormal", "subnormal dy")):
+        for layout, shape in (("nchw", NCHW), ("dense", DENSE)):
+            yield draft(
+                f"gradients/{dy}-{layout}",
+                f"{says} beside ordinary x: gradients are as small, not zero",
+                "BN-5.1 BN-5.2 BN-8.2",
+                shape=shape,
+                steps=[step(dy=dy), step("infer", dy=dy)],
+                since=2,
+            )
+
+
+def half_eps():
+    """eps that float16 cannot hold, where it decides."""
+    constant = lambda x: np.where(np.arange(3).reshape(1, -1, 1, 1) == 1, 0.5, x)
+    for tag, eps, std, edit, says in [
+        ("rounded", 1e-6, 1e-3, None, "eps = 1e-6, which float16 rounds by 1 %, beside a variance as small"),
+        ("vanishing", 1e-8, 1.0, constant, "eps = 1e-8, which is 0 in float16; channel 1 is constant"),
+    ]:
+        yield draft(
+            f"parameters/eps-{tag}-float16",
+            says,
+            "BN-2.3 BN-2.4 BN-8.2 BN-7.4",
+            shape=NCHW,
+            x="float16",
+            params="float32",
+            eps=eps,
+            mean=0.5 * std,
+            std=std,
+            running=((0.5 * std,), (std * std, 2 * std * std, 0.5 * std * std)),
+            steps=[step(edit=edit), step("infer", edit=edit)],
+            since=2,
+        )
+
+
+FAMILIES = (scales, edges, derivatives, small_gradients, half_eps)

@@ -67,4 +67,18 @@ def _repeated(id, says, shape):
     return Draft(replace(small.case, shape=shape, large=True), tensors)
 
 
-FAMILIES = (long_sums, many)
+def shrinking():
+    """A batch of half the size after a whole one: what a larger batch leaves in a buffer is none of its business."""
+    made = draft(
+        "large/batch-64-then-32",
+        "64 images, then 32, then 64 again",
+        "BN-3.6 BN-2.1 BN-5.1",
+        shape=(64, 4, 32, 32),
+        steps=[step(), step(n=32), step(n=64, dy=None)],
+        mean=1.0,
+        since=2,
+    )
+    yield replace(made, case=replace(made.case, large=True))
+
+
+FAMILIES = (long_sums, many, shrinking)

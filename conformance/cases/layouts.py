@@ -52,4 +52,63 @@ def memory():
             yield draft(f"memory/{name}-{tag}", f"x and dy {says}", "BN-8.3", shape=shape, steps=steps)
 
 
-FAMILIES = (shapes, memory)
+COLUMN, IMAGE, VOLUME = (2, 2, 3, 1), (1, 3, 4, 5), (2, 2, 3, 1, 2)
+
+# id, shape, memory of x and of dy, what lies so
+APART = [
+    ("nchw", (4, 3, 4, 5), "channels-last|contiguous", "x has its channels innermost"),
+    ("nchw-back", (4, 3, 4, 5), "contiguous|channels-last", "dy has its channels innermost"),
+    ("reversed", (4, 3, 4, 5), "transposed|reversed", "x lies transposed, dy backwards"),
+    ("dense", (12, 5), "transposed|strided-last", "x lies transposed, dy in every second place"),
+    (
+        "column",
+        COLUMN,
+        "order-0213|contiguous",
+        "a plane one wide, x with its channels innermost, as after a transpose",
+    ),
+    ("column-back", COLUMN, "contiguous|order-0213", "a plane one wide, dy with its channels innermost"),
+    ("image", IMAGE, "order-2301|contiguous", "one image, x as read from a file of (height, width, channels)"),
+    ("image-back", IMAGE, "contiguous|order-2301", "one image, dy with its channels innermost"),
+    ("volume", VOLUME, "order-02341|contiguous", "a volume one high, x with its channels innermost"),
+]
+
+
+def apart():
+    """x and dy each in a memory order of its own."""
+    for tag, shape, memory, says in APART:
+        steps = [step(memory=memory)] + [step("infer", memory=memory)] * (shape != VOLUME)
+        yield draft(f"memory/apart-{tag}", says, "BN-8.3 BN-5.1", shape=shape, steps=steps, since=2)
+    for kind in ("float16", "bfloat16"):
+        yield draft(
+            f"memory/apart-{kind}-mixed",
+            f"{kind} x, contiguous; dy with its channels innermost",
+            "BN-8.3 BN-8.2 BN-5.1",
+            shape=(4, 3, 4, 5),
+            x=kind,
+            params="float32",
+            steps=[step(memory="contiguous|channels-last"), step("infer", memory="contiguous|channels-last")],
+            since=2,
+        )
+
+
+def strides():
+    """Strides that are negative, and strides of 0."""
+    for tag, shape in (("nchw", (4, 3, 4, 5)), ("dense", (12, 5))):
+        steps = [step(memory="reversed"), step("infer", memory="reversed")]
+        says = "x and dy lie backwards: every stride is negative"
+        yield draft(f"memory/reversed-{tag}", says, "BN-8.3", shape=shape, steps=steps, since=2)
+        for dy, says in (("one", "the gradient of a sum: dy is one number under strides of 0"),) + (
+            (("pooled", "the gradient of a mean over the plane: dy has strides of 0 there"),) if tag == "nchw" else ()
+        ):
+            memory = {"dy": dy, "memory": "contiguous|expanded"}
+            yield draft(
+                f"memory/expanded-{dy}-{tag}",
+                says,
+                "BN-8.3 BN-5.1 BN-5.2",
+                shape=shape,
+                steps=[step(**memory), step("infer", **memory)],
+                since=2,
+            )
+
+
+FAMILIES = (shapes, memory, apart, strides)

@@ -93,7 +93,8 @@ class Layer:
         out = {}
         for index, step in enumerate(self.case.steps):
             arrays = {name: self.inputs[f"{index}.{name}"] for name in step.inputs}
-            found = self.step(step, arrays)
+            for _ in range(step.options.get("repeat", 1)):
+                found = self.step(step, arrays)
             for name in step.outputs:
                 if name in found:
                     out[f"{index}.{name}"] = found[name]
@@ -198,7 +199,7 @@ class Layer:
             return dy is not None
         if rules.sticky and self.trained:
             return True
-        return step.mode in ("train", "renorm") or rules.frozen_trains and step.mode == "frozen"
+        return self.case.trains(step) or rules.frozen_trains and step.mode == "frozen"
 
     def _normalizer(self, batch, training) -> Moments:
         """The statistics that normalize, with ddof as the rules have it."""

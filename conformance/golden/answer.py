@@ -15,8 +15,9 @@ def oracle_steps(case: Case, tensors: dict) -> list[dict]:
     """The steps of a case in the oracle's words."""
     return [
         {
-            "mode": step.mode,
+            "mode": "train" if case.trains(step) and not main(step).training else step.mode,
             **{name: tensors[f"{index}.{name}"] for name in step.inputs},
+            **{name: step.options[name] for name in ("repeat",) if name in step.options},
             **main(step).words(step.options),
         }
         for index, step in enumerate(case.steps)

@@ -18,7 +18,8 @@ from .large import describe
 from .store import FOLDER, PIN, hash_of
 from .tensors import encode
 
-VERSION = "1"
+VERSION = "1"  # of the format
+EDITION = 2  # of what is asked; README.md lists what each brought
 
 
 def build(of=None) -> tuple[dict, dict[str, bytes]]:
@@ -36,6 +37,7 @@ def build(of=None) -> tuple[dict, dict[str, bytes]]:
     manifest = {
         "schema": "bnconform-golden",
         "version": VERSION,
+        "edition": EDITION,
         "files": {
             name: {"sha256": hashlib.sha256(blob).hexdigest(), "bytes": len(blob)}
             for name, blob in sorted(files.items())

@@ -63,10 +63,10 @@ def _step(case, inputs, index, state, operation, conventions, numerics):
     arrays = {name: inputs[f"{index}.{name}"] for name in step.inputs}
     layout = Layout(arrays["x"].shape, case.channel_axes)
     before = state and state.statistics(layout.m)
-    at, x = before, np.asarray(arrays["x"], np.float64)
-    if operation.training:
+    at, x, training = before, np.asarray(arrays["x"], np.float64), case.trains(step)
+    if training:
         at = batch_allowance(x, layout, operation.numerics(numerics), arrays.get("mask"))
-    common = {"eps": case.eps, "channel_axes": case.channel_axes, "numerics": numerics, "training": operation.training}
+    common = {"eps": case.eps, "channel_axes": case.channel_axes, "numerics": numerics, "training": training}
     limits = operation.words(step.options).get("renorm")
     found = {}
     if set(step.outputs) - {
@@ -74,11 +74,12 @@ def _step(case, inputs, index, state, operation, conventions, numerics):
     }:  # not only the state of a long life
         given = inputs.get("gamma"), inputs.get("beta")
         found = step_allowances(arrays, *given, at, state=before, limits=limits, **common)
-    if operation.training:
+    if training:
         var_error = np.maximum(at.var_error, at.var_short)
         found |= {"batch_mean": Allowance.independent(at.mean_error), "batch_var": Allowance.leaning(var_error)}
         rule = {"decay": case.decay, "running_ddof": conventions.running_ddof}
-        state = state and state.update(at, **rule, dtype=case.state_dtype, compute=numerics.dtype)
+        for _ in range(step.options.get("repeat", 1) if state else 0):
+            state = state.update(at, **rule, dtype=case.state_dtype, compute=numerics.dtype)
     if state:
         errors = Allowance.independent(state.mean_error), Allowance.leaning(state.var_error)
         found |= dict(zip(STATE, errors))

@@ -9,7 +9,7 @@ import numpy as np
 from bnconform.backends.contract import Config
 
 from ..cases.memory import arrange, words
-from ..operations import GIVEN, Unsupported, batches, of_step
+from ..operations import GIVEN, STATE, Unsupported, batches, of_step
 from ..records import Case, Failure, Observation
 
 
@@ -24,6 +24,7 @@ def config_of(case: Case, device: str, defaults: bool = False) -> Config:
         state_dtype=case.state_dtype,
         device=device,
         defaults=defaults,
+        as_built=case.as_built,
         **told,
     )
 
@@ -61,7 +62,7 @@ class _Session:
     def __init__(self, case, inputs):
         self.case, self.inputs = case, inputs
         self.outputs, self.changed, self.step = {}, [], None
-        self.lent, self.buffers = [], {}
+        self.lent, self.buffers, self.given_out = [], {}, []
 
     def lend(self, name, array):
         """Hand an array out and remember its bytes."""
@@ -70,17 +71,23 @@ class _Session:
         return array
 
     def play(self, backend, config):
-        given, layer = [self.lend(name, self.inputs.get(name)) for name in GIVEN], None
+        given = {name: None if self.case.as_built else self.inputs.get(name) for name in GIVEN}
+        shared, layer = self.case.one_object, None
+        given |= dict.fromkeys(shared, given[shared[0]] if shared else None)
+        given = [self.lend(name, value) for name, value in given.items()]
         for self.step, step in enumerate(self.case.steps):
             operations = of_step(step)
             static = operations[-1].static
             if layer is None and not static:
                 layer = backend(config, *given)
-            values, out = self._values(config, given, step, operations[-1]), {}
-            for operation in operations:
-                out = _mapping(operation.ask(backend if static else layer, values), operation.method) | out
+            values = self._values(config, given, step, operations[-1])
+            for _ in range(step.options.get("repeat", 1)):
+                out = {}
+                for operation in operations:
+                    out = _mapping(operation.ask(backend if static else layer, values), operation.method) | out
+            self._check_given_out()
             self._keep(out, step)
-            if self.case.has_state and not static:
+            if set(STATE) & set(step.outputs) and not static:
                 self._keep(_mapping(layer.state(), "state"), step)
             self._check_lent()
 
@@ -114,6 +121,15 @@ class _Session:
                 if any(np.shares_memory(array, lent) for _, lent, _ in self.lent):
                     self.changed.append(f"{self.step}.{name} shares memory with an input")
                 self.outputs[f"{self.step}.{name}"] = array.copy()
+                if name not in STATE:
+                    self.given_out.append((f"{self.step}.{name}", array))
+
+    def _check_given_out(self):
+        """What an earlier step gave out stays as it was, whatever the layer does next; the state may be a live one."""
+        for name, array in self.given_out:
+            if array.tobytes() != self.outputs[name].tobytes():
+                self.changed.append(f"{name} was changed by step {self.step}")
+        self.given_out = [entry for entry in self.given_out if entry[1].tobytes() == self.outputs[entry[0]].tobytes()]
 
     def _check_lent(self):
         for name, array, before in self.lent:

@@ -174,10 +174,12 @@ class _Call:
     def run(self, wanted, *, eps, training=True, **parameters):
         """The outputs by name: y and dx as far as wanted, and what a Sweep finds of each channel, in param_shape.
 
-        None where that is for the readable definition: no values, or statistics, given or found, that are not finite
-        [BN-7].
+        None where that is for the readable definition: no values, no axis to reduce [BN-1.6], or statistics, given or
+        found, that are not finite [BN-7].
         """
-        if not self.x.size or ("var" in parameters and _extreme(parameters["mean"], parameters["var"], eps)):
+        if not (self.layout.reduced_axes and self.x.size) or (
+            "var" in parameters and _extreme(parameters["mean"], parameters["var"], eps)
+        ):
             return None
         arrays = {"x": self.x, "dy": self.dy}
         arrays |= {name: np.empty_like(self.x, self.out, subok=False) for name in wanted}

@@ -10,11 +10,11 @@ from .exact import Exact
 from .layout import ChannelSplit
 from .reals import Real
 from .running import Running
-from .step import LIKE_X, PARAMETERS, StepValues
+from .step import LIKE_X, PARAMETERS, TRAINING, StepValues
 
 MODES = ("train", "infer", "frozen", "renorm")
 COTANGENTS = ("u_x", "u_gamma", "u_beta")
-KEYS = {"mode", "mask", "renorm", "shards", *LIKE_X, *PARAMETERS} - {"gamma", "beta"}
+KEYS = {"mode", "mask", "renorm", "shards", "repeat", *LIKE_X, *PARAMETERS} - {"gamma", "beta"}
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def evaluate(
 
     steps: dicts with "mode" ("train", "infer", "frozen", "renorm") and "x", and as wanted "dy" (gives dx, dgamma,
     dbeta), "mask", tangents "x_dot", "gamma_dot", "beta_dot" (give y_dot), second-order cotangents "u_x", "u_gamma",
-    "u_beta" (with dy; give d2x, d2gamma, d2dy), "renorm": {"r_max", "d_max"}, and "shards" (sizes along axis 0, which
-    change nothing [BN-6.3]). gamma, beta, running_mean, running_var: arrays of the parameters' shape, or None; the
+    "u_beta" (with dy; give d2x, d2gamma, d2dy), "renorm": {"r_max", "d_max"}, "shards" (sizes along axis 0, which
+    change nothing [BN-6.3]), and "repeat" (so many steps with the same data, of which the last is answered). gamma, beta, running_mean, running_var: arrays of the parameters' shape, or None; the
     state may also be `Exact`, as `population` gives it. eps, decay: Python floats, taken at their exact value; decay
     None averages the steps' statistics. Arrays are float64, float32, float16 or bfloat16, each number taken at its
     exact value.
@@ -64,11 +64,15 @@ def evaluate(
         _check(step, kept)
         settings = Settings(eps, decay, running_ddof, tuple(kept), _renorm(step))
         layout = ChannelSplit(np.shape(step["x"]), channel_axes)
+        if step["mode"] in TRAINING and not layout.reduces:
+            raise ValueError(f"channel_axes is {channel_axes}, expected an axis of x left to reduce [BN-1.1]")
         if state is None:
             state = _initial_state(layout, kept)
         given = {"gamma": gamma, "beta": beta} | {name: step.get(name) for name in KEYS & {*LIKE_X, *PARAMETERS}}
         arrays = {name: array for name, array in given.items() if array is not None}
-        results.append(StepValues(arrays, step.get("mask"), step["mode"], layout).evaluate(state, settings))
+        values = StepValues(arrays, step.get("mask"), step["mode"], layout)
+        values.skip(state, settings, step.get("repeat", 1) - 1)
+        results.append(values.evaluate(state, settings))
     return results
 
 

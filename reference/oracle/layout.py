@@ -20,8 +20,9 @@ class ChannelSplit:
             if not -rank <= axis < rank:
                 raise ValueError(f"channel_axes has {axis}, expected an axis of a {rank}-dimensional x [BN-1.1]")
         axes = tuple(axis % rank for axis in axes)
-        if len(set(axes)) != len(axes) or not 0 < len(axes) < rank:
-            raise ValueError(f"channel_axes is {axes}, expected 1 to {rank - 1} distinct axes of {rank} [BN-1.1]")
+        if len(set(axes)) != len(axes) or not axes:
+            raise ValueError(f"channel_axes is {axes}, expected 1 to {rank} distinct axes of {rank} [BN-1.1]")
+        self.reduces = len(axes) < rank
         self.shape = tuple(shape)
         self.output_shape = self.shape if output_shape is None else tuple(output_shape)
         self.order = axes + tuple(axis for axis in range(rank) if axis not in axes)

@@ -35,11 +35,22 @@ class StepValues:
         columns = [self._evaluate_channel(c, running, settings) for c, running in enumerate(state)]
         return {name: self._assemble(name, [column[name] for column in columns]) for name in self._names(settings)}
 
+    def skip(self, state: list[Running], settings, count: int) -> None:
+        """What `count` steps with these values leave in the running statistics; nothing unless the step trains."""
+        for c, running in enumerate(state if count and self.mode in TRAINING else []):
+            m, mean, var = self._batch(c)
+            for _ in range(count):
+                running.update(mean, var, m, settings.decay, settings.running_ddof)
+
+    def _batch(self, c):
+        """(m, mean, variance) of a channel of this batch."""
+        m = self.layout.positions if self.mask is None else int(self.mask[c].sum())
+        return m, *batch_moments(self.vector("x", c), m)
+
     def _evaluate_channel(self, c, running: Running, settings) -> dict:
         out, m = {}, None
         if self.mode in TRAINING:
-            m = self.layout.positions if self.mask is None else int(self.mask[c].sum())
-            mean, var = batch_moments(self.vector("x", c), m)
+            m, mean, var = self._batch(c)
             out = {"batch_mean": mean, "batch_var": var}
         if self.mode == "train":
             statistics = plain_statistics(mean, var, settings.eps)
