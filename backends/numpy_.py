@@ -19,6 +19,8 @@ class NumpyReference:
         reduction="sequential",
         compute=dict.fromkeys(FLOATS, "float64"),
         exposes=("y", "batch_mean", "batch_var", "dx", "dgamma", "dbeta", "running_mean", "running_var"),
+        ranks=(1, 2, 3, 4, 5, 6),
+        offers=("as-built", "stateless-inference"),
     )
 
     @staticmethod

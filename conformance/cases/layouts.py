@@ -69,7 +69,7 @@ APART = [
     ("column-back", COLUMN, "contiguous|order-0213", "a plane one wide, dy with its channels innermost"),
     ("image", IMAGE, "order-2301|contiguous", "one image, x as read from a file of (height, width, channels)"),
     ("image-back", IMAGE, "contiguous|order-2301", "one image, dy with its channels innermost"),
-    ("volume", VOLUME, "order-02341|contiguous", "a volume one high, x with its channels innermost"),
+    ("volume", VOLUME, "order-02413|contiguous", "a volume one high, x with its channels innermost"),
 ]
 
 

@@ -134,6 +134,8 @@ class Sound(Derivatives):
         return self.settle(Point(rows, keep, mean, var, count))
 
     def inference_point(self, x):
+        if self.stateless:  # [BN-4.5]
+            return self.training_point(x)
         rows = self.rows(x)
         mean, var = self.inference_statistics(rows)
         return self.settle(Point(rows, None, mean, var, self.count(rows, None), training=False))

@@ -42,12 +42,17 @@ class Point:
 class Statistics:
     """From an array to rows, moments, and running values."""
 
-    conventions = Conventions(running_ddof=1, exposes=EXPOSED)
+    conventions = Conventions(
+        running_ddof=1, exposes=EXPOSED, ranks=(1, 2, 3, 4, 5, 6), offers=("as-built", "stateless-inference")
+    )
 
     def __init__(self, config: Config, gamma, beta, running_mean, running_var):
         self.config, self.eps, self.decay = config, config.eps, config.decay
         self.check_config()
         self.type = dtype(self.conventions.compute[config.x_dtype])
+        self.stateless = running_mean is None and not config.as_built
+        if config.as_built:  # [BN-3.7]
+            gamma, beta = np.ones(config.channels, self.type), np.zeros(config.channels, self.type)
         self.gamma, self.beta = self.load("gamma", gamma), self.load("beta", beta)
         self.running = dict(zip(("mean", "var"), self.load_state(running_mean, running_var)))
         self.steps = {"mean": 0, "var": 0}
@@ -65,8 +70,8 @@ class Statistics:
             all(0 <= axis < rank for axis in axes), f"channel_axes is {axes}, expected axes of rank {rank}", "BN-1.1"
         )
         expect(
-            len(set(axes)) == len(axes) < rank,
-            f"channel_axes is {axes}, expected distinct axes and one left over",
+            len(set(axes)) == len(axes) <= rank,
+            f"channel_axes is {axes}, expected distinct axes",
             "BN-1.1",
         )
 
