@@ -22,6 +22,7 @@ CONVENTIONS = Conventions(
     notes=REDUCTION_NOTE,
     y_dtype="promoted",
     channel_axes="any",
+    offers=("as-built",),
     ranks=(2, 3, 4, 5, 6),
     devices=("cpu", "gpu"),
     state_names=("mean", "var"),
@@ -44,6 +45,13 @@ class LinenLayer(JaxBackend):
     @staticmethod
     def version() -> str:
         return f"{flax.__version__} (jax {jax.__version__})"
+
+    @staticmethod
+    def built(config):
+        layer = linen.BatchNorm(use_running_average=False, axis=config.channel_axes)
+        variables = layer.init(jax.random.key(0), jax.numpy.zeros(config.shape))
+        held = variables["params"] | variables["batch_stats"]
+        return {name: held[own] for name, own in NAMES.items()}
 
     @classmethod
     def apply(cls, call, numbers, parameters, statistics, x, mask):

@@ -18,6 +18,11 @@ class NnxLayer(JaxBackend):
     fast_variance = True
     version = staticmethod(flax_linen.LinenLayer.version)
 
+    @staticmethod
+    def built(config):
+        layer = nnx.BatchNorm(*config.channels, axis=config.channel_axes[0], rngs=nnx.Rngs(0))
+        return {name: getattr(layer, own)[...] for name, own in NAMES.items()}
+
     @classmethod
     def apply(cls, call, numbers, parameters, statistics, x, mask):
         (axis,) = call.channel_axes

@@ -143,6 +143,8 @@ class JaxBackend:
 
     numbers: {"epsilon", "momentum"}, or none of them where the layer's own are asked for; parameters: {"gamma",
     "beta"} as far as there are; statistics: {"running_mean", "running_var"}; all JAX arrays.
+
+    built(config) -> its own initial values of all four, by name
     """
 
     compiling, settings = staticmethod(compiling), staticmethod(settings)
@@ -150,6 +152,8 @@ class JaxBackend:
     def __init__(self, config, gamma, beta, running_mean, running_var):
         self.config, self.device = config, place(config.device)
         self.numbers = {} if config.defaults else {"epsilon": config.eps, "momentum": config.decay}
+        if config.as_built:
+            gamma, beta, running_mean, running_var = self.built(config).values()
         self.parameters = self._put({"gamma": gamma, "beta": beta})
         if running_mean is None:  # this layer always keeps statistics: its own initial values
             running_mean, running_var = np.zeros(config.channels, np.float32), np.ones(config.channels, np.float32)

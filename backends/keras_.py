@@ -34,10 +34,13 @@ CONVENTIONS = Conventions(
     default_decay=0.99,
     reduction="sequential",
     channel_axes="one",
+    offers=("as-built",),
     ranks=(2, 3, 4, 5, 6),
     devices=("cpu", "gpu"),
     state_names=("moving_mean", "moving_variance"),
     cannot={
+        "params:narrow": "Keras' variables have x's type, or float32 beside half x",
+        "state:mixed": "Keras keeps the moving statistics in the type of its other variables",
         "decay:cumulative": "Keras has only the exponential average",
         "synchronized": (
             "synchronized=True works on TensorFlow alone, over the replicas of a tf.distribute strategy, "
@@ -70,7 +73,8 @@ class KerasLayer:
     def __init__(self, config, gamma, beta, running_mean, running_var):
         self.config, self.device = config, engine.place(config.device)
         self.scope = f"{config.device}:0"
-        self.names = [f"d{name}" for name, value in (("gamma", gamma), ("beta", beta)) if value is not None]
+        affine = {"dgamma": gamma, "dbeta": beta}
+        self.names = [name for name, value in affine.items() if value is not None or config.as_built]
         given = [value for value in (gamma, beta, running_mean, running_var) if value is not None]
         self.layer = self._build(given)
 

@@ -28,6 +28,9 @@ class NumpyReference:
         return f"{bn.__version__} (numpy {np.__version__})"
 
     def __init__(self, config, gamma, beta, running_mean, running_var):
+        self.stateless = running_mean is None and not config.as_built
+        if config.as_built:  # [BN-3.7]
+            gamma, beta = (full(config.channels, config.param_dtype) for full in (np.ones, np.zeros))
         self.gamma, self.beta = (value if value is None else np.array(value) for value in (gamma, beta))
         self.x_type = bn.dtypes.dtype(config.x_dtype)
         self.param_type = bn.dtypes.dtype(config.param_dtype)
@@ -85,6 +88,8 @@ class NumpyReference:
         return {"forward": forward, "backward": backward, "step": step, "inference": inference}[operation]
 
     def infer(self, x, dy):
+        if self.stateless:  # [BN-4.5]
+            return self.train(x, dy)
         out = {
             "y": self._cast(
                 bn.inference_forward(x, self.gamma, self.beta, **self.statistics, **self.common), self.x_type

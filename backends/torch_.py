@@ -143,6 +143,7 @@ class TorchModule(_Torch):
     conventions = replace(
         CONVENTIONS,
         cannot=dict(CONVENTIONS.cannot) | {"beta-without-gamma": "torch.nn.BatchNorm has a bias only beside a weight"},
+        offers=("as-built", "stateless-inference"),
     )
 
     script = SCRIPT
@@ -153,8 +154,8 @@ class TorchModule(_Torch):
         self.layer = LAYERS[config.rank](
             *config.channels,
             **_numbers(config),
-            affine=gamma is not None,
-            track_running_stats=running_mean is not None,
+            affine=gamma is not None or config.as_built,
+            track_running_stats=running_mean is not None or config.as_built,
             **options,
         ).to(self.device)
         given = dict(zip(PARAMETERS + STATISTICS, (gamma, beta, running_mean, running_var)))

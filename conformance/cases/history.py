@@ -14,7 +14,7 @@ def history():
             "refilled",
             "each step finds x and dy in the arrays of the first, filled anew",
             "BN-8.3 BN-3.6",
-            [step(), step(refill=True), step("infer", refill=True), step(refill=True), step("infer", refill=True)],
+            [step(), step(refill=1), step("infer", refill=1), step(refill=1), step("infer", refill=1)],
         ),
         (
             "same-input",
@@ -26,13 +26,13 @@ def history():
             "state-once",
             "five training steps before anybody asks for the state",
             "BN-3.6",
-            [*(step(n=n, dy=None, state=False) for n in (4, 7, 2, 5)), step(n=3, dy=None)],
+            [*(step(n=n, dy=None, state=False) for n in (4, 7, 4, 7)), step(n=4, dy=None)],
         ),
         (
             "state-never",
             "training steps whose state nobody asks for, then inference",
             "BN-3.6 BN-4.1",
-            [*(step(n=n, dy=None, state=False) for n in (4, 7, 2)), step("infer", n=4, dy=None, state=False)],
+            [*(step(n=n, dy=None, state=False) for n in (4, 7, 4)), step("infer", dy=None, state=False)],
         ),
         (
             "inference-around",

@@ -12,7 +12,6 @@ MIXED = [
     ("float32", "bfloat16", "float32"),
     ("float16", "float16", "float32"),
     ("bfloat16", "bfloat16", "float32"),
-    ("float32", "float32", "float64"),
 ]
 
 

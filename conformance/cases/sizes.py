@@ -1,4 +1,4 @@
-"""Family: sizes, drawn from their seeds: planes, channel counts and batches as networks have them, and as no block divides.
+"""Family: sizes, drawn from their seeds: planes, channels and batches as networks have them, and as no block divides.
 
 A slot says what kind of size it asks for; the member that stands in it is drawn. Slots differ in all they can, so that
 few of them cover many tails of vectors, blocks and grids.

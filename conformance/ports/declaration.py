@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import MISSING, fields
 
-from bnconform.backends.contract import FLOATS, WIDENED, Conventions
+from bnconform.backends.contract import FLOATS, OFFERED, WIDENED, Conventions
 
 from ..judge.compare import BASIC
 from ..run.plan import UsageError
@@ -23,6 +23,7 @@ DECLARED = (
     "ranks",
     "dtypes",
     "exposes",
+    "offers",
     "cannot",
 )
 
@@ -106,6 +107,7 @@ CHECKS = {
         "a list of numbers of axes",
     ),
     "dtypes": (_all_of(FLOATS), f"a list of {', '.join(FLOATS)}"),
+    "offers": (_all_of(OFFERED), f"a list of {', '.join(OFFERED)}"),
     "exposes": (_all_of(BASIC), f"a list of {', '.join(BASIC)}"),
     "cannot": (
         _pairs(lambda key: True, lambda value: 0 < len(value) <= 500),

@@ -86,6 +86,8 @@ def index_lines(case: Case, inputs: list[Slot], outputs: list[Slot]) -> list[str
     for index, step in enumerate(case.steps):
         lines.append(f"step {index} {step.mode}")
         for name, value in step.options.items():
+            if name == "refill":
+                continue  # a file has no address
             lines.append(f"option {index} {name} {counted(value if isinstance(value, (list, tuple)) else [value])}")
     for word, slots in (("input", inputs), ("output", outputs)):
         lines += [f"{word} {s.name} {s.dtype} {counted(s.shape)} {s.bytes} {s.offset} {s.path}" for s in slots]

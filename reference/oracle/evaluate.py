@@ -36,10 +36,10 @@ def evaluate(
     steps: dicts with "mode" ("train", "infer", "frozen", "renorm") and "x", and as wanted "dy" (gives dx, dgamma,
     dbeta), "mask", tangents "x_dot", "gamma_dot", "beta_dot" (give y_dot), second-order cotangents "u_x", "u_gamma",
     "u_beta" (with dy; give d2x, d2gamma, d2dy), "renorm": {"r_max", "d_max"}, "shards" (sizes along axis 0, which
-    change nothing [BN-6.3]), and "repeat" (so many steps with the same data, of which the last is answered). gamma, beta, running_mean, running_var: arrays of the parameters' shape, or None; the
-    state may also be `Exact`, as `population` gives it. eps, decay: Python floats, taken at their exact value; decay
-    None averages the steps' statistics. Arrays are float64, float32, float16 or bfloat16, each number taken at its
-    exact value.
+    change nothing [BN-6.3]), and "repeat" (so many steps with the same data, of which the last is answered). gamma,
+    beta, running_mean, running_var: arrays of the parameters' shape, or None; the state may also be `Exact`, as
+    `population` gives it. eps, decay: Python floats, taken at their exact value; decay None averages the steps'
+    statistics. Arrays are float64, float32, float16 or bfloat16, each number taken at its exact value.
 
     Returns one dict a step: y, batch_mean and batch_var (train, renorm), running_mean and running_var (where a state
     was given, as they are after the step), and what was asked for. Formulas, masks and non-finite values included:

@@ -22,6 +22,13 @@ CASES = Golden().cases
         ("parameters/no-gamma-nchw", {"beta-without-gamma"}),
         ("dtypes/bfloat16-mixed-nchw", {"dtype:bfloat16", "params:float32", "params:mixed"}),
         ("memory/sliced-nchw", {"memory:sliced"}),
+        ("memory/apart-nchw", {"memory:channels-last", "memory:contiguous"}),
+        ("mixtures/float32-bfloat16-float32", {"params:narrow", "state:float32", "state:mixed"}),
+        ("built/own-values", {"as-built"}),
+        ("built/one-gamma-running_var", {"one-object"}),
+        ("built/stateless-nchw", {"stateless"}),
+        ("built/stateless-inference", {"stateless-inference"}),
+        ("history/slow-decay", {"repeat"}),
         ("masks/dense", {"mask"}),
         ("gradients/jvp-dense", {"jvp"}),
         ("gradients/second-order-dense", {"second-order"}),
@@ -37,7 +44,7 @@ def test_needs_name_what_a_case_asks_for(case, expected):
 
 def test_needs_of_an_ordinary_case_are_ordinary():
     found = {name.split(":")[0] for name in needs(CASES["shapes/dense"])}
-    assert found == {"rank", "dtype", "params", "memory"}
+    assert found == {"rank", "dtype", "params", "state", "memory"}
 
 
 PLAIN = Conventions(running_ddof=0)
@@ -47,7 +54,9 @@ PLAIN = Conventions(running_ddof=0)
     "changes, case, reason",
     [
         ({"cannot": {"mask": "no mask here"}}, "masks/dense", "no mask here"),
-        ({"dtypes": ("float32",)}, "dtypes/float16-dense", "it takes float32, not float16"),
+        ({"dtypes": ("float32",)}, "dtypes/float16-dense", "it takes float32, not float16 x"),
+        ({"dtypes": ("float32",)}, "mixtures/float32-bfloat16-float32", "not bfloat16 parameters"),
+        ({}, "built/own-values", "it does not say that it can be built with the initial values of its own"),
         ({"ranks": (2, 3)}, "shapes/nchw", "it takes ranks 2, 3, not 4"),
         (
             {"channel_axes": "first"},
