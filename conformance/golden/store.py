@@ -39,6 +39,7 @@ class Manifest:
     files: Mapping[str, Frozen]
     large: Mapping[str, Frozen]
     cases: tuple[Case, ...]
+    edition: int = 1
 
 
 @dataclass(frozen=True)
