@@ -14,6 +14,9 @@ from bnconform.allowance import Numerics, fold_allowances, population_allowances
 STATE = ("running_mean", "running_var")
 GIVEN = ("gamma", "beta", *STATE)  # what a layer is built with
 GRADIENTS = ("dx", "dgamma", "dbeta")
+TANGENTS = ("x_dot", "gamma_dot", "beta_dot")
+COTANGENTS = ("u_x", "u_gamma", "u_beta")
+LIMITS = ("r_max", "d_max")
 
 # what a tensor is like in shape and type: x, a parameter or the state
 LIKE = {
@@ -127,91 +130,36 @@ TRAIN = Operation("train", "BN-2.3", "train", ("x", "dy"), ("y", "batch_mean", "
 INFER = Operation("infer", "BN-4.1", "infer", ("x", "dy"), ("y",), "infer")
 FROZEN = Operation("frozen", "BN-4.4", "frozen", ("x", "dy"), ("y",), "frozen", otherwise="infer")
 RENORM = Operation(
-    "renorm",
-    "BN-6.4",
-    "train_renorm",
-    ("x", "dy", "r_max", "d_max"),
-    TRAIN.outputs,
-    "renorm",
-    feature="renorm",
-    training=True,
-    words=lambda options: {"renorm": {name: options[name] for name in ("r_max", "d_max")}},
-)
-FOLD = Operation(
-    "fold",
-    "BN-4.3",
-    "fold",
-    ("config", "weight", "bias", *GIVEN),
-    ("weight", "bias"),
-    "fold",
-    inputs=("weight", "bias"),
-    feature="folding",
-    keywords=("out_axis", "groups"),
-    static=True,
-    answer=_fold_answer,
-    allowances=_fold_allowances,
-)
-POPULATION = Operation(
-    "population",
-    "BN-3.4",
-    "population",
-    ("config", "batches"),
-    STATE,
-    "population",
-    inputs=("x",),
-    feature="population",
-    static=True,
-    answer=_population_answer,
-    allowances=_population_allowances,
-)
+    "renorm", "BN-6.4", "train_renorm", ("x", "dy", *LIMITS), TRAIN.outputs, "renorm", feature="renorm", training=True,
+    words=lambda options: {"renorm": {name: options[name] for name in LIMITS}},
+)  # fmt: skip
 MASKED = Operation(
-    "masked",
-    "BN-6.1",
-    "train_masked",
-    ("x", "dy", "mask"),
-    TRAIN.outputs,
-    "train",
-    mark="mask",
-    inputs=("mask",),
-    feature="mask",
-    training=True,
-)
+    "masked", "BN-6.1", "train_masked", ("x", "dy", "mask"), TRAIN.outputs, "train", mark="mask", feature="mask",
+    inputs=("mask",), training=True,
+)  # fmt: skip
 SHARDED = Operation(
-    "sharded",
-    "BN-6.3",
-    "train_shards",
-    ("x", "dy", "sizes"),
-    TRAIN.outputs,
-    "train",
-    mark="sizes",
-    feature="synchronized",
-    training=True,
-    words=lambda options: {"shards": list(options["sizes"])},
+    "sharded", "BN-6.3", "train_shards", ("x", "dy", "sizes"), TRAIN.outputs, "train", mark="sizes",
+    feature="synchronized", training=True, words=lambda options: {"shards": list(options["sizes"])},
     # the moments of the shards are merged, whatever each shard does
     numerics=lambda numerics: numerics._replace(variance="welford") if numerics.variance == "two-pass" else numerics,
-)
+)  # fmt: skip
 JVP = Operation(
-    "jvp",
-    "BN-5.3",
-    "jvp",
-    ("mode", "x", "x_dot", "gamma_dot", "beta_dot"),
-    ("y_dot",),
-    mark="x_dot",
+    "jvp", "BN-5.3", "jvp", ("mode", "x", *TANGENTS), ("y_dot",), mark="x_dot", feature="jvp", inputs=TANGENTS,
     beside=("train", "infer"),
-    inputs=("x_dot", "gamma_dot", "beta_dot"),
-    feature="jvp",
-)
+)  # fmt: skip
 SECOND = Operation(
-    "second",
-    "BN-5.4",
-    "double_backward",
-    ("mode", "x", "dy", "u_x", "u_gamma", "u_beta"),
-    ("d2x", "d2gamma", "d2dy"),
-    mark="u_x",
-    beside=("train", "infer"),
-    inputs=("u_x", "u_gamma", "u_beta"),
-    feature="second-order",
-)
+    "second", "BN-5.4", "double_backward", ("mode", "x", "dy", *COTANGENTS), ("d2x", "d2gamma", "d2dy"), mark="u_x",
+    feature="second-order", inputs=COTANGENTS, beside=("train", "infer"),
+)  # fmt: skip
+FOLD = Operation(
+    "fold", "BN-4.3", "fold", ("config", "weight", "bias", *GIVEN), ("weight", "bias"), "fold", feature="folding",
+    inputs=("weight", "bias"), keywords=("out_axis", "groups"), static=True, answer=_fold_answer,
+    allowances=_fold_allowances,
+)  # fmt: skip
+POPULATION = Operation(
+    "population", "BN-3.4", "population", ("config", "batches"), STATE, "population", feature="population",
+    inputs=("x",), static=True, answer=_population_answer, allowances=_population_allowances,
+)  # fmt: skip
 
 OPERATIONS = (TRAIN, INFER, FROZEN, RENORM, FOLD, POPULATION, MASKED, JVP, SECOND, SHARDED)
 BESIDE = tuple(operation for operation in OPERATIONS if operation.beside)

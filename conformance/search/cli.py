@@ -155,7 +155,7 @@ def shrink_(implementation, case, golden, seconds, out, timeout):
         raise click.UsageError(str(error)) from None
     except KeyError:
         raise click.UsageError(f"no case {case!r} in {cases.folder}") from None
-    if record.raises or record.law or {step.mode for step in record.steps} & {"fold", "population", "renorm"}:
+    if record.raises or record.law or any(step.static or "renorm" in step.features for step in record.steps):
         raise click.UsageError(f"{case} is not shrunk: its answer is an error, a law, or no layer's step")
     asker = _open(implementation, timeout)
     try:

@@ -18,13 +18,12 @@ from bnconform.layout import Layout
 
 from ..cases.draft import Draft
 from ..judge.allowances import allowances
+from ..operations import main
 
 EXTENDED = np.finfo(np.longdouble).nmant >= 63  # 11 bits more than float64: so on x86, not everywhere
 NARROWER = 2.0**-10  # of float64's radius holds the error of longdouble, whose unit is 2^-11 of float64's
 SHARE, LONGEST = 2.0**-18, 1 << 22  # of float32's allowance holds the error of float64
 WELL_KNOWN = 2.0**-6  # largest error of a variance, in units of var + eps
-
-TRAINING = ("train", "renorm")
 
 
 @np.errstate(all="ignore")
@@ -83,8 +82,9 @@ def evaluate(case, tensors: dict, running_ddof: int, kind=np.float64) -> dict[st
     for index, step in enumerate(case.steps):
         given = {name: wide[f"{index}.{name}"] for name in step.inputs}
         layout = Layout(given["x"].shape, case.channel_axes)
-        found = _step(given, layout, wide.get("gamma"), wide.get("beta"), kind(case.eps), step.mode, state)
-        if step.mode in TRAINING:
+        training = main(step).training
+        found = _step(given, layout, wide.get("gamma"), wide.get("beta"), kind(case.eps), training, state)
+        if training:
             state.update(found, case.decay)
         if case.has_state:
             found |= {"running_mean": state.mean, "running_var": state.var}
@@ -92,12 +92,12 @@ def evaluate(case, tensors: dict, running_ddof: int, kind=np.float64) -> dict[st
     return out
 
 
-def _step(given, layout, gamma, beta, eps, mode, state):
+def _step(given, layout, gamma, beta, eps, training, state):
     """One step of the definition [BN-2.1 to BN-2.3, BN-4.1, BN-5.1, BN-5.2, BN-6.1, BN-6.2]."""
     x, dy, expand, total = given["x"], given.get("dy"), layout.expand, layout.total
     counted = np.broadcast_to(given.get("mask", True), x.shape)
     out, mean, var, m = {}, state.mean, state.var, None
-    if mode in TRAINING:
+    if training:
         m = total(counted).astype(x.dtype)
         mean = total(np.where(counted, x, 0)) / m
         var = total(np.where(counted, np.square(x - expand(mean)), 0)) / m
