@@ -186,10 +186,8 @@ def test_output_that_is_not_a_number_breaks_the_law():
     assert verdicts("laws/shift-dense", Lost)["1.y"].status == "fail"
 
 
-@pytest.mark.parametrize("case_id", DRAFTS)
-def test_inputs_are_those_of_the_manifest(case_id):
+def test_inputs_are_those_of_the_manifest():
     golden = Golden()
-    inputs = golden.inputs(golden.cases[case_id])
-    assert {name: a.tobytes() for name, a in inputs.items()} == {
-        name: a.tobytes() for name, a in DRAFTS[case_id].tensors.items()
-    }
+    bits = lambda tensors: {name: array.tobytes() for name, array in tensors.items()}
+    other = [id for id, draft in DRAFTS.items() if bits(golden.inputs(golden.cases[id])) != bits(draft.tensors)]
+    assert other == []
