@@ -13,11 +13,11 @@ NOT_UPDATED = r"(not (updated|moved|changed|blended)|never (updated|moves?|chang
 
 def both(*patterns):
     """A regular expression that wants each of the patterns somewhere, in any order."""
-    return "".join(f"(?=.*{pattern})" for pattern in patterns)
+    return "".join(f"(?=.*(?:{pattern}))" for pattern in patterns)
 
 
 def label(where, what, accept, when="always", condition=None, reject=(), reference=None):
-    """The LABEL of a wrong layer: see README.md for its keys. `where` and `accept` are separated by spaces, and a list."""
+    """The LABEL of a wrong layer: see README.md for its keys. `where` is a text, separated by spaces."""
     return {
         "where": where.split(),
         "when": when,

@@ -136,7 +136,7 @@ class KerasWithoutTraining(KerasLayer):
             r"running (statistics|values|mean)[^;.]{0,30}normaliz",
             r"normaliz\w* (by|with) (the )?running",
         ],
-        reject=[r"in inference|, inference|blended|stored|update|m ?/ ?\(m|bits|\bN\b|channels"],
+        reject=[r"in inference|, inference|blended|stored|after the update|m ?/ ?\(m|bits|\bN\b|channels"],
         when="training",
         condition="training and m > 0",
     )

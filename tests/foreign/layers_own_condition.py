@@ -30,7 +30,9 @@ class SequencesTurned(Right):
     LABEL = label(
         "x",
         "input of rank 3 is taken for (N, L, C) where it is (N, C, L)",
-        [r"(layout|order|channels.?(first|last)|transpos|permut|reshap|NCL|NLC|misread|last axis|swapped ax|ax[ie]s)"],
+        [
+            r"(layout|order|channels.?(first|last)|transpos|permut|reshap|NCL|NLC|N, ?L, ?C|misread|last axis|swapped ax|ax[ie]s)"
+        ],
         when="rank 3, channels on axis 1",
         condition="rank == 3 and channel_axes == (1,) and C > 1 and m > N",
     )

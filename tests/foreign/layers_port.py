@@ -117,6 +117,7 @@ class CountOfSamples(_Port):
         "m is the size of axis 0",
         [
             r"m ?/ ?N\b",
+            r"\bN (is )?in its place",
             r"(count|\bm\b|divi\w+).{0,20}(is|of|by|from|as|with|to|counts) (the )?(N\b|batch size|size of axis 0|number of samples|axis 0)",
             r"(batch size|axis 0|samples|\bN\b),? (in place of|for|instead of|rather than|where) .{0,12}\bm\b",
             both("spatial", r"(left out|not counted|missing|omit|ignor)"),
@@ -206,7 +207,8 @@ class DecayTruncated(_Port):
         "decay running_mean running_var",
         "decay is read as an integer: 0, and the state is replaced by the batch",
         [
-            r"decay (is |of |= ?)?0\b",
+            r"decay:? (is |of |= ?)?0\b",
+            both("decay", LEFT_OUT),
             both("decay", r"(integer|truncat|left out|zero|floor)"),
             both("running|state", r"(replac|overwrit|is the batch|last batch|set to)"),
         ],

@@ -87,26 +87,28 @@ class WeightGradientReadsFirst(Right):
         return super().dgamma(dy, x_hat)
 
 
-class InvertedAgain(Right):
+class RootTakenAgain(Right):
     LABEL = label(
-        "root dx variance",
-        "backward inverts the saved 1/std once more: dx is multiplied by the std",
+        "root variance dx dgamma x_hat",
+        "backward takes the saved 1/std for a variance, and 1/sqrt(… + eps) of it",
         [
             r"invert",
             r"reciprocal",
             r"inverse",
-            r"multiplied by.*(std|standard|root)",
-            r"1 ?/ ?r\b",
-            both("dx", r"(variance|var) ?\+ ?eps"),
-            r"divid.*twice",
+            r"1 ?/ ?(std|sqrt|√)",
+            r"r?sqrt\(r\b",
+            both("root|sqrt|rsqrt", r"(twice|again|once more|two times)"),
+            r"fourth root|[-−]?1/4",
         ],
         when="training and inference",
-        condition="has_dy and m > 1",
+        condition="has_dy and m > 0",
+        reject=[r"outside|left out|blend"],
         reference="https://github.com/flagos-ai/FlagGems/issues/5222",
     )
 
-    def dx(self, dy, x_hat, r):
-        return super().dx(dy, x_hat, 1 / r)
+    def backward(self, dy, x_hat, dtype):
+        saved, self.r = self.r, 1 / np.sqrt(self.r + self.eps)
+        return super().backward(dy, x_hat * (self.r / saved)[:, None], dtype)
 
 
 class BetaGradientPilesUp(Right):

@@ -4,7 +4,7 @@ import numpy as np
 from foreign.labels import BATCH, HALF, LEFT_OUT, both, label
 from foreign.right import Right
 
-EPS_OUTSIDE = r"eps.*(outside|after|beside|behind).*(root|sqrt)|sqrt\(var(iance)?\) ?\+ ?eps|(standard deviation|\bstd\b) ?(\+|plus) ?eps|root.*(shifted|plus|\+).*eps|eps.*added to (the )?(root|std|standard)"
+EPS_OUTSIDE = r"eps.*outside|eps.*(outside|after|beside|behind).*(root|sqrt)|sqrt\(var(iance)?\) ?\+ ?eps|(standard deviation|\bstd\b) ?(\+|plus) ?eps|root.*(shifted|plus|\+).*eps|eps.*added to (the )?(root|std|standard)"
 
 
 class RootPlusEps(Right):
@@ -223,7 +223,13 @@ class GammaFixed(Right):
     LABEL = label(
         "gamma",
         "gamma counts as 1, and its gradient is 0",
-        [both("gamma", LEFT_OUT), r"gamma.*(is|as|to|by|=) ?1\b", r"gamma.*\bone\b", r"dgamma.*\b(0|zero)"],
+        [
+            both("gamma", LEFT_OUT),
+            r"gamma.*(is|as|to|by|=) ?1\b",
+            r"gamma.*\bone\b",
+            r"gamma.{0,12}\b1 in its place",
+            r"dgamma.*\b(0|zero)",
+        ],
         reference="https://github.com/apache/mxnet/issues/15717",
     )
 

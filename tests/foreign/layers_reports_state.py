@@ -127,6 +127,7 @@ class TakenForInverse(Right):
         "inference multiplies by the stored variance as if it were 1/std",
         [
             both(r"(variance|running_var)", r"(inverse|reciprocal|1 ?/ ?std|1 ?/ ?sqrt|1/√|rstd)"),
+            r"\broot\b.{0,40}(running_var|variance)",
             r"variance (itself )?(in place of|for|instead of|as) (the )?(root|r\b|1 ?/)",
         ],
         reject=[r"NaN|1 ?/ ?m\b|average|blend|twice"],
