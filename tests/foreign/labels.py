@@ -1,4 +1,7 @@
-"""The label that each layer of the set carries, and the words that several labels share."""
+"""The label that each layer of the set carries, and the words that several labels share; and the set itself, by name."""
+
+import importlib
+from pathlib import Path
 
 # Regular expressions for what a sentence may say; `both(A, B)` wants both, in any order.
 HALF = r"((?<!b)float16|\bhalf\b|fp16|1[01].?bits?)"
@@ -32,3 +35,17 @@ def label(where, what, accept, when="always", condition=None, reject=(), referen
 def right(what):
     """The LABEL of a layer that is correct: nothing may be named."""
     return label("", what, [], when="never")
+
+
+def layers():
+    """({"module:Name": class}, what is missing): all layers with a label, but for frameworks that are not installed."""
+    found, missing = {}, []
+    for path in sorted(Path(__file__).parent.glob("layers_*.py")):
+        try:
+            module = importlib.import_module(f"foreign.{path.stem}")
+        except ModuleNotFoundError as error:
+            missing.append(f"foreign.{path.stem} needs {error.name}")
+            continue
+        own = (v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__)
+        found |= {f"{path.stem}:{layer.__name__}": layer for layer in own if "LABEL" in vars(layer)}
+    return found, missing

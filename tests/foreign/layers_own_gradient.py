@@ -183,7 +183,7 @@ class ProjectionWithoutCentre(Right):
     )
 
     def mean_dy_x_hat(self, dy, x_hat):
-        return self.mean_dy(dy) * x_hat.mean(1, dtype=np.float64)
+        return self.mean_dy(dy) * x_hat.sum(1, dtype=np.float64) / self.m
 
 
 class EvenStepsSumUp(Right):

@@ -1,20 +1,18 @@
 """Every layer of the set is wrong as its label says: it deviates under its condition, and nowhere else."""
 
-import importlib
+import functools
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from foreign.labels import layers
 from foreign.problems import PROBLEMS, attributes, truth
 
-HERE = Path(__file__).parent
-MODULES = sorted(path.stem for path in HERE.glob("layers_*.py"))
 QUANTITIES = [
     "x",
     "mask",
@@ -39,26 +37,12 @@ QUANTITIES = [
     "decay",
     "count",
 ]
-MISSING = []
 KEYS = {"where", "when", "condition", "what", "accept", "reject", "reference"}
 # what rounding may make of an output of each type, as a part of its largest value; more than twice as much is a deviation
 ROUNDING = {"float64": 1e-9, "float32": 4e-5, "float16": 2e-3, "bfloat16": 2e-2}
 
 
-def layers():
-    """The classes with a label, by "module:Name"."""
-    for module in MODULES:
-        try:
-            loaded = importlib.import_module(f"foreign.{module}")
-        except ModuleNotFoundError as error:
-            MISSING.append(f"foreign.{module} needs {error.name}")
-            continue
-        for name, value in vars(loaded).items():
-            if isinstance(value, type) and "LABEL" in vars(value) and value.__module__ == loaded.__name__:
-                yield f"{module}:{name}", value
-
-
-LAYERS = dict(layers())
+LAYERS, MISSING = layers()
 
 
 def error(got, want):
@@ -139,9 +123,14 @@ def test_foreign_label_is_complete(layer):
         re.compile(pattern)
 
 
+@functools.cache
+def compiled(pattern):
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
+
+
 def names(label, sentence):
     """Whether a diagnosis that says this names the mistake: README.md."""
-    found = lambda patterns: any(re.search(pattern, sentence, re.IGNORECASE | re.DOTALL) for pattern in patterns)
+    found = lambda patterns: any(compiled(pattern).search(sentence) for pattern in patterns)
     return found(label["accept"]) and not found(label["reject"])
 
 
