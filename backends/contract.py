@@ -25,7 +25,9 @@ tracks none. Optional methods:
                                        mode: "train" or "infer"; neither moves the state
     train_shards(x, dy, sizes)         one synchronized step over shards of axis 0    [BN-6.3]
     train_renorm(x, dy, r_max, d_max)  batch renormalization                          [BN-6.4]
-    fold(weight, bias, kind)           static: the preceding layer with BN folded in  [BN-4.3]
+    fold(config, weight, bias, gamma, beta, running_mean, running_var, *, out_axis, groups)  -> {"weight", "bias"}
+                                       of the class: the preceding layer with BN folded in  [BN-4.3]
+    population(config, batches)        of the class -> {"running_mean", "running_var"}      [BN-3.4]
     timed(operation, x, dy)            a function of no arguments for `bench`: the operation on arrays that are on the
                                        device by then, returning when the device has finished. operation: "forward"
                                        (training, no gradients), "backward" (its second half), "step" (both),
