@@ -5,12 +5,27 @@ language can repeat it. Floats are made from the bits by exact operations and on
 """
 
 import hashlib
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+_SALT = ContextVar("salt", default="")
+
+
+@contextmanager
+def salted(salt: str):
+    """Within, every stream is another one: the salt stands before each key."""
+    token = _SALT.set(salt)
+    try:
+        yield
+    finally:
+        _SALT.reset(token)
 
 
 def raw(key: str, count: int) -> np.ndarray:
@@ -21,7 +36,7 @@ def raw(key: str, count: int) -> np.ndarray:
     >>> [hex(int(word)) for word in raw("example", 2)]
     ['0x569832a0fb8c8950', '0xe30af7861ae29731']
     """
-    seed = np.frombuffer(hashlib.sha256(key.encode()).digest()[:8], "<u8")[0]
+    seed = np.frombuffer(hashlib.sha256((_SALT.get() + key).encode()).digest()[:8], "<u8")[0]
     with np.errstate(over="ignore"):
         z = seed + GOLDEN * np.arange(1, count + 1, dtype=np.uint64)
         z = (z ^ (z >> np.uint64(30))) * MIX_1

@@ -49,6 +49,7 @@ class Golden:
 
     folder: Path = FOLDER
     edition: str = ""
+    drawn = False  # whether the inputs are others than the frozen ones
 
     @cached_property
     def manifest(self) -> "Manifest":
@@ -114,15 +115,15 @@ class Golden:
         return {name: (array, wide.get(name, array)) for name, array in wanted.items()}
 
     def _part(self, case: Case, part: str) -> dict[str, np.ndarray]:
-        parts = _by_part(self.large(case.id)) if case.large else self._parts(case.family)
+        parts = by_part(self.large(case.id)) if case.large else self._parts(case.family)
         return dict(parts.get((case.id, part), {}))
 
     @cache
     def _parts(self, family: str) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-        return _by_part(self.family(family))
+        return by_part(self.family(family))
 
 
-def _by_part(arrays):
+def by_part(arrays):
     """Arrays by case and part: looking through a family for each of its cases would cost the square of their number."""
     parts = defaultdict(dict)
     for key, array in arrays.items():

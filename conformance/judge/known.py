@@ -28,7 +28,8 @@ class Known:
 
     cases: pattern on case ids. outputs: patterns on `<step>.<output>`. kind: a verdict's kind ("nan",
     "raised:ValueError", ...). versions: PEP 440 specifier. link, script: the evidence, one at least.
-    devices: where it shows. implementations: names of those it holds for, () for any.
+    devices: where it shows. implementations: names of those it holds for, () for any. drawn: it shows with some inputs
+    and not with the frozen ones: held against what was drawn from a seed alone, where it need not show either.
     """
 
     cases: str
@@ -40,6 +41,7 @@ class Known:
     script: str | None = None
     devices: tuple[str, ...] = ("cpu", "gpu")
     implementations: tuple[str, ...] = ()
+    drawn: bool = False
 
     def covers(self, verdict: Verdict) -> bool:
         return fnmatchcase(verdict.case, self.cases) and any(fnmatchcase(verdict.output, o) for o in self.outputs)
@@ -62,6 +64,7 @@ class _Row:
     outputs: tuple[str, ...]
     cases: tuple[str, ...]
     implementations: tuple[str, ...] = ()
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def read(path) -> list[Known]:
 
     A group has `reason`, `link` or `script` (a text or its lines), perhaps `versions`, `devices` and `implementations`,
     and in `differs` its rows: `kind`, patterns of `outputs`, patterns of `cases`, perhaps `implementations` again where
-    a row holds for fewer. Errors: KnownError naming the group.
+    a row holds for fewer, and `drawn`. Errors: KnownError naming the group.
     """
     try:
         file = Path(str(path))
@@ -116,7 +119,7 @@ def _entries(where, data):
         _some(f"{where} row {number}", row, "kind", "outputs", "cases")
         names = row.implementations or group.implementations
         for pattern in row.cases:
-            yield Known(pattern, row.outputs, row.kind, implementations=names, **shared)
+            yield Known(pattern, row.outputs, row.kind, implementations=names, drawn=row.drawn, **shared)
 
 
 def _some(where, record, *names):
@@ -183,6 +186,9 @@ def _apply_one(verdict, covering):
     for entry in covering:
         if verdict.kind == entry.kind:
             return replace(verdict, status="deviates", message=entry.reason, reference=entry.link or entry.script)
+    covering = [entry for entry in covering if not entry.drawn]
+    if not covering:
+        return verdict
     got = verdict.kind or "a pass"
     text = f"stale known difference: described as {covering[0].kind}, now {got} ({covering[0].reason})"
     if verdict.status == "pass":

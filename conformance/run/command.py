@@ -1,6 +1,5 @@
 """`bnconform run`."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ..golden.store import Golden
 from ..report.console import console
 from ..report.files import is_stream
 from ..report.terminal import ProgressListener
+from ..text import line
 from .conclude import EX_IOERR, conclude, kept, tell
 from .heap import keep_freed_memory
 from .interrupts import Interrupted, interruptible
@@ -61,8 +61,17 @@ def _shard(ctx, param, text):
 @click.option("--html", "html_path", help="Write the report as one HTML page.")
 @click.option("--junit", "junit_path", help="Write the results as JUnit XML.")
 @click.option("--golden", "folder", help="A folder of golden files of your own, as `golden.folder` writes them.")
+@click.option(
+    "--secret-seed",
+    "seed",
+    is_flag=False,
+    flag_value="drawn",
+    metavar="[N]",
+    help="The same cases with inputs drawn afresh, from N or a number that nobody knew, answered by the oracle: no "
+    "stored answer satisfies them.",
+)
 @click.option("-v", "verbosity", count=True, help="Cases and reasons too; -vv: everything.")
-def run(implementations, patterns, quick, journal_path, resume, folder, verbosity, **options):
+def run(implementations, patterns, quick, journal_path, resume, folder, seed, verbosity, **options):
     """Judge implementations: built-in names, entry points, or package.module:Class.
 
     Without IMPL: all built-in implementations, those not installed shown as such. A journal that was not asked for by
@@ -78,14 +87,15 @@ def run(implementations, patterns, quick, journal_path, resume, folder, verbosit
         names = list(dict.fromkeys(implementations)) or [e.name for e in registry.entries().values() if e.required]
         for name in names:
             check_name(name)
-        options = Options(golden=_golden(folder), **options)
+        options = Options(golden=_golden(folder, seed), **options)
         cases = select(options.golden, patterns, quick)
         journal = _journal(plan(names, cases, options, named), journal_path or own, resume)
         results = _judge(names, cases, options, journal, out)
     except WRONG_USE as error:
         refuse(error)
     cases = [options.golden.cases[case] for case in journal.plan.own_cases()]
-    status = conclude(out, results, cases, options.golden, paths, named, journal, verbosity=verbosity)
+    more = [] if seed is None else [f"inputs were drawn from a seed: again with --secret-seed {options.golden.edition}"]
+    status = conclude(out, results, cases, options.golden, paths, named, journal, more, verbosity=verbosity)
     if own and not journal_path and options.shard == (1, 1) and status in (0, 1):
         journal.remove()
     journal.close()
@@ -124,9 +134,18 @@ def _why_not(journal):
     return f"{journal.path} was removed meanwhile" if journal.path else "that needs --json or --journal"
 
 
-def _golden(folder) -> Golden:
-    """The golden files of this package, or those in a folder, which the workers then read too."""
-    if folder is None:
-        return Golden()
-    os.environ["BNCONFORM_GOLDEN"] = os.path.abspath(folder)
-    return Golden(Path(folder))
+def _golden(folder, seed) -> Golden:
+    """The golden files of this package, those in a folder, or none: what is drawn afresh. Errors: UsageError."""
+    if seed is None:
+        return Golden(Path(folder)) if folder else Golden()
+    if folder:
+        raise UsageError("--secret-seed draws the cases of this package, and --golden names a folder: which?")
+    from ..golden.secret import Secret
+
+    return Secret.of(None if seed == "drawn" else _number(seed))
+
+
+def _number(text):
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+        raise UsageError(f"--secret-seed is {line(text, 40)!r}, expected a whole number, or none")
+    return int(text)

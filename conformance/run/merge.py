@@ -8,7 +8,7 @@ import click
 
 import bnconform
 
-from ..golden.store import Golden
+from ..golden.secret import Secret
 from ..report.console import console
 from .conclude import conclude
 from .journal import Journal, JournalError
@@ -69,7 +69,7 @@ def command(parts, json_path, html_path, junit_path):
     try:
         paths = all_writable(json_path, html_path, junit_path)
         journal = merge(list(parts))
-        golden = Golden()
+        golden = Secret.again(journal.plan.golden)
         here = replace(journal.plan, suite=bnconform.__version__, golden=golden.hash)
         difference = here.difference(journal.plan)
         if difference:

@@ -94,6 +94,5 @@ def test_failing_problem_is_shrunk_and_kept_as_a_case_that_runs(tmp_path, capfd)
 
 def test_kept_case_runs_in_a_worker_like_any_other(tmp_path, monkeypatch):
     golden = write_folder(draft("kept/problem", "a problem", "BN-2.3", shape=(4, 3)), tmp_path / "problem")
-    monkeypatch.setenv("BNCONFORM_GOLDEN", str(golden.folder))
     (judged,) = run(["numpy"], list(golden.cases.values()), Options(golden=golden), Listener())
     assert len(judged.verdicts) == 14 and {v.status for v in judged.verdicts} == {"pass"}
