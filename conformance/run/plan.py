@@ -125,7 +125,8 @@ def known_for(name, options):
     known = known_differences.builtin(name) + known_differences.of(name, options.known)
     if not options.golden.drawn:
         known = [entry for entry in known if not entry.drawn]
-    if options.golden != Golden() and not options.golden.drawn:  # cases of one's own: what is known of others has no place there
+    if options.golden != Golden() and not options.golden.drawn:
+        # cases of one's own: what is known of others has no place there
         return [entry for entry in known if any(fnmatchcase(case, entry.cases) for case in options.golden.cases)]
     outputs = {case.id: case.outputs() for case in options.golden.cases.values()}
     known_differences.check_ids(known, outputs)
