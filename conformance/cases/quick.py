@@ -1,8 +1,8 @@
 """The cases of `--quick`: every mutant is killed by one of them with a score of at least 5, in few shapes.
 
 Most of the time of a quick run goes into compiling, once for each shape, type and mode. The set was found by covering
-all mutants at the least number of such compilations, from `mutants/kills.json`; cases that cost no further compilation,
-and a few that a reader would miss, were added. The kill matrix says when a mutant survives it.
+all mutants at the least number of such compilations, from `mistakes/kills.json`; cases that cost no further
+compilation, and a few that a reader would miss, were added. The kill matrix says when a mutant survives it.
 """
 
 _BY_FAMILY = {

@@ -18,7 +18,11 @@ HUGE = 1e30  # stands for "no bound" of a relative error: finite, so that 0 time
 
 
 class Affine(NamedTuple):
-    """value with its errors; arrays that broadcast against each other, terms: name -> signed array."""
+    """value with its errors; arrays that broadcast against each other, terms: name -> signed array.
+
+    A bound that forgot which errors are the same would let a sum's error grow with its length where in truth they
+    cancel: dx sums to nearly 0 whatever the mean is off by.
+    """
 
     value: np.ndarray
     terms: dict

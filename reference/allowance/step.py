@@ -73,7 +73,7 @@ class StepBounds:
         r, rho, mean = expand(r), expand(rho), expand(at.mean)
         self.r = Affine(r, {"variance": r * rho})
         # magnitudes of the terms of a x - a mean, which cancel where |mean| is large against the deviation
-        self.spread = r * (np.abs(x) + np.abs(mean))
+        self.magnitude = r * (np.abs(x) + np.abs(mean))
         value = (x - mean) * r
         terms = {"mean": -expand(shift), "variance": value * rho, "offset": 2 * u * r * np.abs(mean)}
         own = u * (np.maximum(r * np.abs(x), np.abs(value)) + np.abs(value)) + on.tiny
@@ -82,7 +82,7 @@ class StepBounds:
     def sum_hat(self, w: Affine, size=None) -> Affine:
         """sum(w x_hat), which the folded form takes as the difference of r sum(w x) and r mean(x) sum(w)."""
         size = np.abs(w.value) if size is None else size
-        total = self.on.total(multiply(w, self.x_hat), size * self.spread)
+        total = self.on.total(multiply(w, self.x_hat), size * self.magnitude)
         # the products w x may underflow before r multiplies them
         return self.on.noisy(total, self.on.tiny * self.layout.expand(self.on.m) * (1 + self.r.value))
 
@@ -103,7 +103,7 @@ class StepBounds:
         through = add(offset, multiply(self.x_hat, slope)).scaled(on.mask)
         core = size + on.mask * (np.abs(offset.value) + np.abs(self.x_hat.value * slope.value))
         # x times the slope and mean(x) times the slope apart: they cancel in a sum
-        apart = on.mask * self.spread * np.abs(slope.value)
+        apart = on.mask * self.magnitude * np.abs(slope.value)
         return on.noisy(add(w, through.scaled(-1.0)), u * (3 * core + apart)), core
 
     def y(self):
@@ -124,7 +124,7 @@ class StepBounds:
     def tangent(self, x_dot, gamma_dot, beta_dot):
         """y_dot [BN-5.3], and with cotangents for tangents d2dy [BN-5.4]."""
         on = self.on
-        scaled = on.noisy(on.times(gamma_dot, self.x_hat), on.u * self.spread * np.abs(gamma_dot.value))
+        scaled = on.noisy(on.times(gamma_dot, self.x_hat), on.u * self.magnitude * np.abs(gamma_dot.value))
         # the folded form carries beta_dot through two sums of a channel
         shared = on.noisy(beta_dot, 2 * on.u * np.abs(beta_dot.value))
         return on.plus(self.dx(x_dot), on.plus(scaled, shared))

@@ -38,10 +38,10 @@ def _address(array):
 
 
 class CTileKernel:
-    """`buffered.NumpyTileKernel` without buffers: memory is read and written in place. Made by `of`."""
+    """`numpy_tile.NumpyTileKernel` without buffers: memory is read and written in place. Made by `of`."""
 
     limits = Limits(long=16, rows=819_200, columns=1_638_400, written=819_200, widest=8192, wide=1024, folded=64)
-    alone, group, shifts = 1 << 22, 1, True
+    serial, group, always_shifts = 1 << 22, 1, True
 
     taken = ()
 
@@ -65,9 +65,9 @@ class CTileKernel:
         return cls(plan, of, to) if walked else None
 
     def measure(self, key, x, dy, count, given):
-        """See NumpyTileKernel.measure; given: None, or the mean to be taken and whether it is far from 0."""
+        """See NumpyTileKernel.measure; given: None, or the mean to be taken first."""
         sizes, fold = self._sizes(x.shape)
-        mean = self._spread(given[0], x.shape, fold) if given else None
+        mean = self._broadcast(given[0], x.shape, fold) if given else None
         found = np.empty((DY_X + 1, sizes[1]))
         self.moments(_address(x), _address(dy), self._tile(sizes, fold, x, dy), _address(mean), _address(found))
         if sizes[1] == x.shape[1]:
@@ -76,17 +76,17 @@ class CTileKernel:
         alike = np.moveaxis(columns, 1, 2).reshape(len(found), x.shape[1], -1)
         return stack_merged(alike, np.full(alike.shape[-1], float(sizes[0])))
 
-    def write(self, key, x, dy, y, dx, of, spread, shifted_alike):
+    def write(self, key, x, dy, y, dx, coefficients, broadcast, shifted_alike):
         """See NumpyTileKernel.write."""
         shape = (dy if x is None else x).shape
         sizes, fold = self._sizes(shape)
-        if fold not in spread:
-            spread[fold] = np.empty((len(of), sizes[1]))  # what is None is not read
-            for to, row in zip(spread[fold], of):
+        if fold not in broadcast:
+            broadcast[fold] = np.empty((len(coefficients), sizes[1]))  # what is None is not read
+            for to, row in zip(broadcast[fold], coefficients):
                 if row is not None:
-                    to[:] = self._spread(row, shape, fold)
+                    to[:] = self._broadcast(row, shape, fold)
         tile = self._tile(sizes, fold, x, dy, y, dx)
-        self.outputs(*map(_address, (x, dy, y, dx)), tile, _address(spread[fold]))
+        self.outputs(*map(_address, (x, dy, y, dx)), tile, _address(broadcast[fold]))
 
     def _sizes(self, shape):
         """What kernels.c is told: outer, channels, inner; and how many rows of the tile lie side by side, 0 for rows
@@ -98,7 +98,7 @@ class CTileKernel:
         return (outer // fold, fold * channels * inner, 1), fold
 
     @staticmethod
-    def _spread(row, shape, fold):
+    def _broadcast(row, shape, fold):
         """A number a channel as one a column; rows of one channel need no more than the first."""
         return np.tile(np.repeat(row, shape[2]), fold) if fold * shape[2] > 1 else np.ascontiguousarray(row)
 

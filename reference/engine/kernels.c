@@ -64,7 +64,7 @@ INLINE void flush(struct sums *s, double *all, const int wanted)
 }
 
 /* Whether the sums of d and d d were taken so far from the mean that bits were lost. */
-INLINE int far(const double *all, double n)
+INLINE int lost_bits(const double *all, double n)
 {
     return !(all[0] * all[0] <= NEAR * n * all[1]);
 }

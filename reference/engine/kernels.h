@@ -95,7 +95,7 @@ INLINE void BY_INPUT(rows)(const FROM *x, const FROM *dy, const struct tile *t, 
     for (int64_t c = 0; c < t->channels; c++, x += t->x[1], dy += t->dy[1]) {
         double shift = given ? given[c] : BY_INPUT(sample)(x, t);
         BY_INPUT(channel)(x, dy, t, shift, all, wanted);
-        if (!given && far(all, n)) {
+        if (!given && lost_bits(all, n)) {
             shift += all[0] / n;
             BY_INPUT(channel)(x, dy, t, shift, all, wanted);
         }
@@ -150,7 +150,7 @@ INLINE void BY_INPUT(columns)(const FROM *x, const FROM *dy, const struct tile *
         BY_INPUT(lines)(x, dy, t, w, shift, &s, next, wanted);
         for (int64_t k = 0; k < w && !given; k++) {
             double all[2] = {s.of[0][k], s.of[1][k]};
-            again |= far(all, n);
+            again |= lost_bits(all, n);
         }
         if (again) {
             for (int64_t k = 0; k < w; k++)

@@ -56,6 +56,10 @@ def all_merged(parts, counts):
     return parts[0]
 
 
-def is_far(mean, spread):
-    """Whether a x + b would lose bits that a (x - mean) keeps; also where anything is not finite."""
-    return not (mean * mean < (KAPPA - 1) * spread).all()
+def cancels(mean, variance):
+    """Whether a x + b would lose bits that a (x - mean) keeps; also where anything is not finite.
+
+    The products a x and a mean are each rounded, and their difference is as small as the deviation: where the mean is
+    large against it, their roundings are what is left.
+    """
+    return not (mean * mean < (KAPPA - 1) * variance).all()

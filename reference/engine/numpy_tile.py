@@ -47,9 +47,9 @@ class NumpyTileKernel(local):
     """
 
     limits = Limits(long=1024, rows=102_400, columns=65_536, written=65_536, widest=4096, wide=1024, folded=2048)
-    alone = 1 << 16  # elements up to which one thread is faster than two
+    serial = 1 << 16  # elements up to which one thread is faster than two
     group = GROUP  # tiles a thread measures at a time
-    shifts = False  # whether x - mean is taken where a x + b would do
+    always_shifts = False  # whether x - mean is taken where a x + b would do
 
     def __init__(self, plan, stack, itemsize, taken):
         self.plan, self.narrow_from = plan, plan.size * stack * FLOAT64.itemsize
@@ -57,40 +57,40 @@ class NumpyTileKernel(local):
         self.key, self.arrays, self.work, self.shifted = None, None, None, False
 
     def measure(self, key, x, dy, count, given):
-        """The moments of a tile, arrays by channel; given: None, or the mean to be taken and whether it is far from
-        0."""
+        """The moments of a tile, arrays by channel; given: None, or the mean to be taken and whether x - mean is."""
         self._load(key, [x] if dy is None else [x, dy])
         arrays, work, zero = self.arrays, self.work, np.zeros(x.shape[1])
         if given:
-            mean, far = given
-            if far:
+            mean, shift = given
+            if shift:
                 self._shift(mean)
             (sum_dy,), (product,) = work.sum(arrays[1:]), work.dot(arrays[1:], arrays[0])
-            return [mean, zero, zero, sum_dy, product if far else product - mean * sum_dy]
+            return [mean, zero, zero, sum_dy, product if shift else product - mean * sum_dy]
         sums, products = work.sum(arrays), work.dot(arrays, arrays[0])
         mean, low = sums[0] / count, zero
         m2 = products[0] - sums[0] * mean
-        far = not ((m2 * KAPPA >= products[0]) & (m2 < np.inf)).all()
-        if far:
+        # one pass over x, E[x^2] - E[x]^2, is good as long as the mean is no larger than the deviation
+        shift = not ((m2 * KAPPA >= products[0]) & (m2 < np.inf)).all()
+        if shift:
             self._shift(mean)
             products = work.dot(arrays, arrays[0])
             low = work.sum(arrays[:1])[0] / count
             m2 = products[0] - count * low * low
         if dy is None:
             return [mean, low, m2]
-        return [mean, low, m2, sums[1], products[1] if far else products[1] - mean * sums[1]]
+        return [mean, low, m2, sums[1], products[1] if shift else products[1] - mean * sums[1]]
 
-    def write(self, key, x, dy, y, dx, of, spread, shifted_alike):
-        """Write the outputs of a tile, by Coefficients; spread: dict for what they become on a tile.
+    def write(self, key, x, dy, y, dx, coefficients, broadcast, shifted_alike):
+        """Write the outputs of a tile, by Coefficients; broadcast: dict for what they become on a tile.
 
-        shifted_alike: whether a tile that was shifted when it was measured was so by of.shift.
+        shifted_alike: whether a tile that was shifted when it was measured was so by coefficients.shift.
         """
-        usable = not self.shifted or (of.shift is not None and shifted_alike)
+        usable = not self.shifted or (coefficients.shift is not None and shifted_alike)
         if self.key != key or not usable:
             self._load(key, [array for array in (x, dy) if array is not None])
-        if self.work not in spread:
-            spread[self.work] = Coefficients(*(None if c is None else self.work.spread(c) for c in of))
-        wide, z, g = spread[self.work], self.arrays[0], self.arrays[-1]
+        if self.work not in broadcast:
+            broadcast[self.work] = Coefficients(*(None if c is None else self.work.broadcast(c) for c in coefficients))
+        wide, z, g = broadcast[self.work], self.arrays[0], self.arrays[-1]
         self.key = None  # from here on the buffers hold results
         if x is None:
             self._store(dx, np.multiply, g, wide.a)
@@ -129,7 +129,7 @@ class NumpyTileKernel(local):
         self.arrays = stacked.reshape(len(stacked), *self.work.shape)
 
     def _shift(self, mean):
-        self.arrays[0] -= self.work.spread(mean)
+        self.arrays[0] -= self.work.broadcast(mean)
         self.shifted = True
 
     def _store(self, out, combine, left, right):

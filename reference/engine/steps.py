@@ -3,15 +3,15 @@
 Arithmetic is float64 whatever the input and the output type, and no bit depends on the number of threads.
 
 A tile's arithmetic is that of kernels.c where it was built and takes the types (out the same as in, or float64) and
-the strides, otherwise NumPy's (buffered.py). Wherever a statistic is not finite the readable definition is called.
+the strides, otherwise NumPy's (numpy_tile.py). Wherever a statistic is not finite the readable definition is called.
 
-How far it stays from the readable definition: at most 1 + KAPPA times the allowance that bounds.py and step_bounds.py
-derive for float64 arithmetic with merged moments, KAPPA = 4, since each of the two stays within its part. Tiles are
-merged as Chan, Golub and LeVeque (1983) do.
-- kernels.c sums over a tile once, about a guess of the mean, and once more about the mean where the guess made sum (x
-  - guess)**2 more than 1.67 times as large. No value passes through more than 2.2 (2 + sqrt m) additions, m the values
-  of a channel in the tile, and the allowance has 2 + sqrt m: together less than KAPPA. The output is a (x - mean) +
-  beta.
+How far it stays from the readable definition: at most 1 + KAPPA times the allowance that allowance/statistics.py and
+allowance/step.py derive for float64 arithmetic with merged moments, KAPPA = 4, since each of the two stays within its
+part. Tiles are merged as Chan, Golub and LeVeque (1983) do.
+- kernels.c sums over a tile once, about a guess of the mean, and once more about the mean where the guess made
+  sum (x - guess)**2 more than 1.67 times as large. No value passes through more than 2.2 (2 + sqrt m) additions, m the
+  values of a channel in the tile, and the allowance has 2 + sqrt m: together less than KAPPA. The output is
+  a (x - mean) + beta.
 - NumPy's statistics of a tile are sums of x and x**2 where that loses at most two bits (E[x**2] <= KAPPA var),
   otherwise of two passes over the tile in cache; the output is a x + b where mean**2 < (KAPPA - 1)(var + eps),
   otherwise a (x - mean) + beta.
@@ -188,11 +188,11 @@ class _Call:
         rows = {name: split.split(value) for name, value in parameters.items()}
         pieces = [[dict(zip(arrays, piece)) for piece in problem] for problem in split.problems]
         sweep = Sweep(pieces, rows, eps, training)
-        threads = self.threads if self.x.size > sweep.alone else 1
+        threads = self.threads if self.x.size > sweep.serial else 1
         sweep.run(partial(_shared, threads), threads)
-        if not all(np.isfinite(rows).all() for rows in sweep.found.values()):
+        if not all(np.isfinite(rows).all() for rows in sweep.results.values()):
             return None
-        return {name: arrays[name] for name in wanted} | {k: split.join(v) for k, v in sweep.found.items()}
+        return {name: arrays[name] for name in wanted} | {k: split.join(v) for k, v in sweep.results.items()}
 
 
 def _extreme(mean, var, eps):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .c_tile import CTileKernel
-from .moments import DY, DY_X, M2, MEAN, Coefficients, all_merged, is_far, merged
+from .moments import DY, DY_X, M2, MEAN, Coefficients, all_merged, cancels, merged
 from .numpy_tile import SPARE, NumpyTileKernel, quick_loops
 from .tiles import TilePlan
 
@@ -28,9 +28,12 @@ class Sweep:
     """problems: list of lists of pieces {name: (outer, channels, inner) view} with x, and y, dy, dx as far as wanted.
 
     rows: name -> (problems, channels) of gamma, beta, and mean and var where they are given, not computed.
-    alone: elements up to which a second thread costs more than it brings.
-    After `run`, y and dx are written, and `found` has dgamma and dbeta as such rows, mean and var too where y is
+    serial: elements up to which a second thread costs more than it brings.
+    After `run`, y and dx are written, and `results` has dgamma and dbeta as such rows, mean and var too where y is
     wanted and they are not given.
+
+    An output needs the statistics of its whole channel, so all of a block is read before any of it is written: once
+    where the block stays in a cache, twice where it does not.
     """
 
     def __init__(self, problems, rows, eps, training):
@@ -42,10 +45,10 @@ class Sweep:
         plan = self.kernel.plan
         self.units = [Unit(row, block) for row in range(len(problems)) for block in plan.blocks(shape[1])]
         self.tiles, self.counts = plan.tiles(len(problems[0]), shape)
-        self.alone = self.kernel.alone * (1 if self.measured else 2)
+        self.serial = self.kernel.serial * (1 if self.measured else 2)
         self.groups = range(0, len(self.tiles), self.kernel.group if self.measured else 1)
         names = (["mean", "var"] if self.y and not self.given else []) + (["dgamma", "dbeta"] if self.dy else [])
-        self.found = {name: np.empty((len(problems), shape[1])) for name in names}
+        self.results = {name: np.empty((len(problems), shape[1])) for name in names}
 
     def _choose_kernel(self, views, shape):
         """The kernel that works on the tiles: the C one where it takes these types and strides, else NumPy."""
@@ -58,7 +61,7 @@ class Sweep:
     def run(self, mapped, threads):
         """Do it all; mapped(work, items) does the work on that many threads, and gives the list of results."""
         if threads == 1 or len(self.units) >= 4 * threads:
-            mapped(self._whole, _chunks(self.units, threads))  # a block's second pass finds its source in cache
+            mapped(self._in_one_pass, _chunks(self.units, threads))  # a block's second pass finds its source in cache
         else:
             self._in_two_passes(mapped, threads)
         SPARE.extend(self.kernel.taken)
@@ -67,29 +70,31 @@ class Sweep:
         """All moments, then all outputs."""
         groups = [(unit, g) for unit in range(len(self.units)) for g in self.groups]
         chunks = _chunks(groups, threads)
-        found = mapped(self._moments_of, chunks) if self.measured else [[None] * len(groups)]
-        parts = iter([part for chunk in found for part in chunk])
-        of = [self._coefficients(unit, [next(parts) for _ in self.groups]) for unit in self.units]
-        mapped(partial(self._write_all, of), chunks[::-1])  # the last that was measured may still be in a cache
+        moments = mapped(self._moments_of, chunks) if self.measured else [[None] * len(groups)]
+        parts = iter([part for chunk in moments for part in chunk])
+        coefficients = [self._coefficients(unit, [next(parts) for _ in self.groups]) for unit in self.units]
+        mapped(
+            partial(self._write_all, coefficients), chunks[::-1]
+        )  # the last that was measured may still be in a cache
 
     @quick_loops()
-    def _whole(self, units):
+    def _in_one_pass(self, units):
         for unit in units:
-            of = self._coefficients(unit, [self._moments(unit, g) for g in self.groups])
+            coefficients = self._coefficients(unit, [self._moments(unit, g) for g in self.groups])
             broadcast = {}
             for t in reversed(range(len(self.tiles))):  # the last that was measured is still there
-                self._write(unit, t, of, broadcast)
+                self._write(unit, t, coefficients, broadcast)
 
     @quick_loops()
     def _moments_of(self, groups):
         return [self._moments(self.units[u], g) for u, g in groups]
 
     @quick_loops()
-    def _write_all(self, of, groups):
+    def _write_all(self, coefficients, groups):
         broadcast = [{} for _ in self.units]
         for u, g in groups:
             for t in range(g, min(g + self.groups.step, len(self.tiles))):
-                self._write(self.units[u], t, of[u], broadcast[u])
+                self._write(self.units[u], t, coefficients[u], broadcast[u])
 
     def _moments(self, unit, g):
         """Moments of the group of tiles that begins with tile g, or None where nothing is to be found."""
@@ -110,7 +115,7 @@ class Sweep:
         given = None
         if self.given:
             mean, var = self.rows["mean"][unit], self.rows["var"][unit]
-            given = mean, is_far(mean, var + self.eps)
+            given = mean, cancels(mean, var + self.eps)
         return self.kernel.measure((unit, t), x, dy, self.counts[t], given)
 
     @np.errstate(all="ignore")
@@ -120,31 +125,26 @@ class Sweep:
         if parts[0] is not None:
             moments = all_merged(parts, np.add.reduceat(self.counts, self.groups))
         mean, var = (row["mean"], row["var"]) if self.given else (moments[MEAN], moments[M2] / m)
-        if "mean" in self.found:
-            self.found["mean"][unit], self.found["var"][unit] = mean, var
+        if "mean" in self.results:
+            self.results["mean"][unit], self.results["var"][unit] = mean, var
         shifted_var = var + self.eps
         r = 1.0 / np.sqrt(shifted_var)
-        a, b, slope, offset, far = (
-            row["gamma"] * r,
-            row.get("beta"),
-            None,
-            None,
-            self.kernel.shifts or is_far(mean, shifted_var),
-        )
+        a, b, slope, offset = row["gamma"] * r, row.get("beta"), None, None
+        shift = self.kernel.always_shifts or cancels(mean, shifted_var)
         if self.dy:
-            self.found["dgamma"][unit], self.found["dbeta"][unit] = r * moments[DY_X], moments[DY]
+            self.results["dgamma"][unit], self.results["dbeta"][unit] = r * moments[DY_X], moments[DY]
         if self.dx and self.training:
             slope, offset = r * r * moments[DY_X] / -m, a * moments[DY] / -m
             # what is not finite must meet x - mean, as in the definition, not x
-            far = far or not np.isfinite(a * slope + offset).all()
-            offset = offset if far else offset - slope * (a * mean)
-        if self.y and not far:
+            shift = shift or not np.isfinite(a * slope + offset).all()
+            offset = offset if shift else offset - slope * (a * mean)
+        if self.y and not shift:
             b = b - a * mean
-        return Coefficients(mean if far else None, a, b, slope, offset)
+        return Coefficients(mean if shift else None, a, b, slope, offset)
 
-    def _write(self, unit, t, of, broadcast):
+    def _write(self, unit, t, coefficients, broadcast):
         """Write the outputs of a tile."""
         x, dy, y, dx = self._views(unit, t)
         # a tile that is shifted already was so by its own mean, which is the block's only if it is the only one
         alike = self.given or len(self.tiles) == 1
-        self.kernel.write((unit, t), x if self.y or self.training else None, dy, y, dx, of, broadcast, alike)
+        self.kernel.write((unit, t), x if self.y or self.training else None, dy, y, dx, coefficients, broadcast, alike)

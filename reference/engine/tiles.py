@@ -59,7 +59,9 @@ class Walk(NamedTuple):
 
     axes: tuple[int, ...]  # of the arrays, in the order of x's memory
     groups: tuple[int, ...]  # sizes of the groups of neighbouring axes that one stride walks
-    turned: tuple[int, ...]  # groups: those gone through index by index, then outer, channels, inner as far as there
+    transposed: tuple[
+        int, ...
+    ]  # groups: those gone through index by index, then outer, channels, inner as far as there
     indices: list  # of problems, and of the pieces of each
     shape: tuple[int, int, int]
     sizes: tuple[int, ...]
@@ -112,9 +114,9 @@ def views(arrays, layout) -> Views:
     do not lie together, slices of a larger array) is gone through index by index.
     """
     walk = _walk(layout.shape, layout.channel_axes, tuple(a.strides for a in arrays))
-    turned = [a.transpose(walk.axes).reshape(walk.groups).transpose(walk.turned) for a in arrays]
+    transposed = [a.transpose(walk.axes).reshape(walk.groups).transpose(walk.transposed) for a in arrays]
     problems, pieces = walk.indices
-    problems = [[tuple(a[c + r].reshape(walk.shape) for a in turned) for r in pieces] for c in problems]
+    problems = [[tuple(a[c + r].reshape(walk.shape) for a in transposed) for r in pieces] for c in problems]
     return Views(problems, walk.sizes, walk.order)
 
 
@@ -197,7 +199,7 @@ class Rows:
     def __init__(self, shape):
         self.shape = shape
 
-    def spread(self, coefficient):
+    def broadcast(self, coefficient):
         """A coefficient a channel, to broadcast against the tile; one number where there is one channel."""
         return coefficient[0] if len(coefficient) == 1 else coefficient[:, None]
 
@@ -224,13 +226,16 @@ class Rows:
 
 
 class Columns:
-    """The same on tiles whose inner axis is short: `fold` rows side by side, one coefficient a column."""
+    """The same on tiles whose inner axis is short: `fold` rows side by side, one coefficient a column.
+
+    A loop over a short axis costs more than its arithmetic: laid side by side, rows make one that is long enough.
+    """
 
     def __init__(self, shape, fold):
         rows, self.channels, self.inner = shape
         self.fold, self.shape = fold, (rows // fold, fold * self.channels * self.inner)
 
-    def spread(self, coefficient):
+    def broadcast(self, coefficient):
         return np.tile(np.repeat(coefficient, self.inner), self.fold)
 
     def _gather(self, columns):

@@ -26,12 +26,12 @@ from bnconform.engine.tiles import TilePlan, views
 
 
 @pytest.fixture(scope="module", autouse=True, params=["kernels", "small tiles", "numpy"])
-def hands(request):
+def tile_kernel(request):
     """Every test with kernels.c, with kernels.c in tiles so small that there are many, and with NumPy, on several
     threads however small x is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CTileKernel, "alone", 0)
-        patch.setattr(NumpyTileKernel, "alone", 0)
+        patch.setattr(CTileKernel, "serial", 0)
+        patch.setattr(NumpyTileKernel, "serial", 0)
         if request.param == "numpy":
             patch.setattr(c_tile, "FUNCTIONS", {})
         elif not FUNCTIONS:
@@ -153,12 +153,12 @@ def test_engine_result_does_not_depend_on_threads(shape, axes):
 
 
 @pytest.mark.parametrize("name", ["float64", "float32"])
-def test_engine_result_is_its_own_though_buffers_are_used_again(name, hands):
+def test_engine_result_is_its_own_though_buffers_are_used_again(name, tile_kernel):
     x, dy, gamma, beta = problem((6, 5, 40, 33), (1,), 6, name=name)
     common = {"eps": 1e-3, "channel_axes": 1, "out_dtype": name, "threads": 2}
     first = [a for part in engine.train_step(dy, x, gamma, beta, **common) for a in part]
     kept = [a.copy() for a in first]
-    assert (SPARE or hands != "numpy") and not any(np.shares_memory(a, buffer) for a in first for buffer in SPARE)
+    assert (SPARE or tile_kernel != "numpy") and not any(np.shares_memory(a, buffer) for a in first for buffer in SPARE)
     engine.train_step(x, dy, beta, gamma, **common)
     assert all(np.array_equal(a, b) for a, b in zip(first, kept))
 
@@ -210,8 +210,8 @@ def test_engine_reads_and_stores_every_number_of_sixteen_bits(name):
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
-def test_engine_rounds_to_the_nearest_of_sixteen_bits_and_from_the_middle_to_the_even_one(name, hands):
-    if (name, hands) == ("bfloat16", "numpy"):
+def test_engine_rounds_to_the_nearest_of_sixteen_bits_and_from_the_middle_to_the_even_one(name, tile_kernel):
+    if (name, tile_kernel) == ("bfloat16", "numpy"):
         pytest.skip("ml_dtypes rounds twice, by way of float32: it misses what lies close to a middle")
     numbers = sixteen_bits(name)
     exact = numbers.astype(np.float64)
