@@ -35,7 +35,7 @@ def _number(data):
     return Number("", **{key: math.nan if value is None else value for key, value in data.items()})
 
 
-def keep(run: dict[str, Any]) -> Path:
+def record_run(run: dict[str, Any]) -> Path:
     """Record a run: `run` is what `claims.json` holds. Gives the file that was written."""
     claims = {
         claim["name"]: {
@@ -67,5 +67,5 @@ def table() -> str:
 
 if __name__ == "__main__":
     for written in sys.argv[1:]:
-        print(f"wrote {keep(json.loads(Path(written).read_text(encoding='utf-8')))}", file=sys.stderr)
+        print(f"wrote {record_run(json.loads(Path(written).read_text(encoding='utf-8')))}", file=sys.stderr)
     print(table(), end="")

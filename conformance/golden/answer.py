@@ -67,11 +67,11 @@ def _rounded(case, tensors, running_ddof):
     A large case is answered for its distinct channels, whose values stand in all their copies [BN-1.1].
     """
     copies = Copies.of(case, tensors) if case.large else None
-    exact = answer(case, copies.few(tensors) if copies else tensors, running_ddof)
+    exact = answer(case, copies.distinct(tensors) if copies else tensors, running_ddof)
     arrays = {}
     for name, value in exact.items():
         kind = output_dtype(case, name.split(".")[1])
         for part in ("want", "want64") if kind != "float64" else ("want",):
             array = value.round(kind if part == "want" else "float64")
-            arrays[part, name] = copies.all(name, array) if copies else array
+            arrays[part, name] = copies.expanded(name, array) if copies else array
     return arrays

@@ -36,10 +36,10 @@ class Copies:
             kind[index] = seen[key]
         return cls(case, np.array(first), kind)
 
-    def few(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def distinct(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One channel of each kind."""
         return {name: np.take(value, self.first, axis=_axis(self.case, name)) for name, value in tensors.items()}
 
-    def all(self, name: str, array: np.ndarray) -> np.ndarray:
-        """An output of `few` for every channel."""
+    def expanded(self, name: str, array: np.ndarray) -> np.ndarray:
+        """An output of `distinct` for every channel."""
         return np.take(array, self.kind, axis=_axis(self.case, name))

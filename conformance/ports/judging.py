@@ -1,4 +1,4 @@
-"""A filled folder -> observations -> judged the one way: a `FileDesk` stands where a run has a supervisor with a
+"""A filled folder -> observations -> judged the one way: a `FileSupervisor` stands where a run has a supervisor with a
 worker."""
 
 import os
@@ -99,7 +99,7 @@ def _short(lines):
     return lines if len(lines) <= MOST_EXTRA else [*lines[:MOST_EXTRA], f"and {len(lines) - MOST_EXTRA} more like it"]
 
 
-class FileDesk:
+class FileSupervisor:
     """Observes a case by reading its files; the same face as `Supervisor`, so that `judge_case` need not know."""
 
     def __init__(self, folder: Folder, options: Options):
@@ -218,7 +218,7 @@ class FileDesk:
 
 def judge_folder(folder: Folder, options: Options, listener) -> Judged:
     """Every case of a folder through the one way."""
-    supervisor, verdicts, observations = FileDesk(folder, options), [], {}
+    supervisor, verdicts, observations = FileSupervisor(folder, options), [], {}
     known = known_differences.of(supervisor.name, options.known)
     known_differences.check_ids(known, {case.id: case.outputs() for case in options.golden.cases.values()})
     listener.started(supervisor.name, len(folder.cases))

@@ -1,4 +1,4 @@
-"""Reading files that strangers wrote: bounded, by names that are ours, following no link, executing nothing."""
+"""Reading files that anybody may have written: bounded, by names that are ours, following no link, executing nothing."""
 
 import io
 import json

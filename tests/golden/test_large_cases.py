@@ -58,9 +58,9 @@ def test_copied_channels_get_the_answer_of_their_kind():
     draft = large_draft("large/channels-dense")
     copies = Copies.of(draft.case, draft.tensors)
     assert len(copies.first) == 61
-    few = copies.few(draft.tensors)
+    few = copies.distinct(draft.tensors)
     for name, value in draft.tensors.items():
-        assert np.array_equal(copies.all(name, few[name]), value)
+        assert np.array_equal(copies.expanded(name, few[name]), value)
 
 
 def test_copied_channels_get_what_the_oracle_says_of_the_whole():

@@ -272,7 +272,7 @@ def test_inputs_may_be_deleted(filled):
     assert judge(filled)[0] == 0
 
 
-def test_strangers_among_the_cases_are_named(filled):
+def test_unexpected_files_among_the_cases_are_named(filled):
     (filled / "cases" / "shapes" / "twoo").mkdir()
     status, output, _ = judge(filled)
     assert "cases/shapes/'twoo' belongs to no case that was exported" in output
