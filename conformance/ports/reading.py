@@ -1,4 +1,4 @@
-"""Reading files that anybody may have written: bounded, by names that are ours, following no link, executing nothing."""
+"""Reading files that anybody may have written: bounded, by names of our own, no link followed, nothing executed."""
 
 import io
 import json
