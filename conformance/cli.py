@@ -6,8 +6,8 @@ import click
 
 # name -> (module:attribute, one line of help); the modules are imported when the command is called
 COMMANDS = {
-    "list": ("bnconform.conformance.cases.command:list_", "Implementations and cases."),
-    "run": ("bnconform.conformance.run.command:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
+    "list": ("bnconform.conformance.cases.cli:list_", "Implementations and cases."),
+    "run": ("bnconform.conformance.run.cli:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
     "show": ("bnconform.conformance.report.show:show", "A report again, without a new run."),
     "merge": (
         "bnconform.conformance.run.merge:command",

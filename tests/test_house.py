@@ -144,11 +144,11 @@ def forbidden(module, path):
     room = (module.split(".") + ["", ""])[2]
     for name, attribute in imported(module, path):
         theirs = (name.split(".") + ["", ""])[2]
-        if theirs in PRODUCTS and theirs != room and name.endswith((".cli", ".command")):
+        if theirs in PRODUCTS and theirs != room and name.endswith(".cli"):
             yield f"{module} imports {name}"
         if room in PRODUCTS and name.startswith("bnconform.conformance.run") and (attribute or "").startswith("_"):
             yield f"{module} imports {attribute} of {name}"
-        if room in PRODUCTS and name == "bnconform.conformance.run.command":
+        if room in PRODUCTS and name == "bnconform.conformance.run.cli":
             yield f"{module} imports {name}"
 
 
@@ -158,7 +158,7 @@ def test_no_product_imports_the_command_of_another():
 
 def test_an_import_of_anothers_command_is_seen(tmp_path):
     path = tmp_path / "module.py"
-    path.write_text("from ..bench.cli import bench\ndef f():\n    from ..run.command import run\n")
+    path.write_text("from ..bench.cli import bench\ndef f():\n    from ..run.cli import run\n")
     assert len(list(forbidden("bnconform.conformance.ports.module", path))) == 2
 
 
