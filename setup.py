@@ -26,7 +26,7 @@ setup(
         for inner in ["", *(f".{p}" for p in find_packages(room, exclude=["testing"]))]
     ],
     package_data={
-        "": ["py.typed", "*.md", "*.json", "*.txt", "*.png", "known/*.json", "templates/*"],
+        "": ["py.typed", "*.md", "*.json", "*.txt", "*.png", "known/*.json", "templates/*", "skeletons/*"],
         "bnconform.conformance.golden": ["v1/*"],
     },
     ext_modules=[KERNELS],

@@ -27,6 +27,7 @@ COMMANDS = {
         "bnconform.conformance.moving.cli:translate_command",
         "BN parameters, state and arguments from one framework's convention to another's, with proof.",
     ),
+    "new": ("bnconform.conformance.ports.new:new", "A skeleton of a port, in Python or C."),
     "export": ("bnconform.conformance.ports.cli:export", "Cases as files, for ports without Python."),
     "judge": ("bnconform.conformance.ports.cli:judge", "Judge the outputs that a port wrote into such files."),
     "accuracy": (

@@ -9,11 +9,11 @@ from dataclasses import asdict
 
 import bnconform
 
+from ..judge.levels import levels
 from ..records import FAILED, STATUSES, Case
 from ..run.process import ABSENT
 from ..run.schedule import Judged
 from ..text import name
-from .levels import levels
 
 SCHEMA = "bnconform-report/1"
 

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ..judge.levels import CELLS, LEVELS, SHORT
 from ..records import FAILED
 from ..run.schedule import Judged, Listener
 from ..run.supervisor import ACTIVITIES
@@ -15,7 +16,6 @@ from ..text import line
 from ..text import name as shown
 from .attention import by_reason, missing, named, open_causes, rows_of
 from .data import BAD, summarize
-from .levels import CELLS, LEVELS, SHORT
 
 COLOURS = {"deviates": "yellow", "unsupported": "bright_black"}
 CELL_COLOURS = {"ok": "green", "ok*": "yellow", "FAIL": "bold red", "-": "bright_black"}

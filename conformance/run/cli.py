@@ -8,6 +8,7 @@ import click
 from bnconform.backends import registry
 
 from ..golden.store import Golden
+from ..judge.levels import LEVELS
 from ..report.console import console
 from ..report.files import is_stream
 from ..report.terminal import ProgressListener
@@ -33,6 +34,7 @@ def _shard(ctx, param, text):
 @click.argument("implementations", nargs=-1, metavar="[IMPL]...")
 @click.option("-k", "patterns", multiple=True, help="Only cases whose id contains this or matches this shell pattern.")
 @click.option("--quick", is_flag=True, help="The small set of cases that still kills every mutant.")
+@click.option("--level", type=click.Choice(LEVELS), help="Judge only what belongs to levels up to this one.")
 @click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Workers at a time.")
 @click.option("--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds a case may take.")
@@ -88,7 +90,7 @@ def run(implementations, patterns, quick, journal_path, resume, folder, seed, ve
         for name in names:
             check_name(name)
         options = Options(golden=_golden(folder, seed), **options)
-        cases = select(options.golden, patterns, quick)
+        cases = select(options.golden, patterns, quick, options.level)
         journal = _journal(plan(names, cases, options, named), journal_path or own, resume)
         results = _judge(names, cases, options, journal, out)
     except WRONG_USE as error:

@@ -10,6 +10,7 @@ from bnconform.backends import registry
 
 from ..golden.store import Golden
 from ..judge import known as known_differences
+from ..judge.levels import asks
 from ..records import Case
 from ..text import line
 from .code import environment
@@ -23,7 +24,7 @@ class UsageError(Exception):
 class Options:
     """How to run. timeout: seconds a case may take. memory: GiB a worker may occupy. jobs: workers at a time.
 
-    shard: (i, n), to judge only the i-th of n parts of the cases.
+    shard: (i, n), to judge only the i-th of n parts of the cases. level: judge what belongs to levels up to it.
     """
 
     device: str = "cpu"
@@ -32,6 +33,7 @@ class Options:
     jobs: int = 2
     known: tuple[str, ...] = ()
     shard: tuple[int, int] = (1, 1)
+    level: str | None = None
     golden: Golden = field(default_factory=Golden)
 
 
@@ -53,6 +55,7 @@ class Plan:
     memory: float = 8.0
     known: tuple[str, ...] = ()
     shard: tuple[int, int] = (1, 1)
+    level: str | None = None
     named: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -90,6 +93,7 @@ def plan(implementations: list[str], cases: list[Case], options: Options, named:
         memory=options.memory,
         known=tuple(hashlib.sha256(repr(known_differences.read(path)).encode()).hexdigest() for path in options.known),
         shard=options.shard,
+        level=options.level,
         named=named,
         environment=environment(),
     )
@@ -104,9 +108,10 @@ def check_name(name: str) -> registry.Entry:
     return entry
 
 
-def select(golden: Golden, patterns: tuple[str, ...] = (), quick: bool = False) -> list[Case]:
-    """The cases that match any pattern (text contained in the id, or a shell pattern). Errors: UsageError for none."""
-    cases = [case for case in golden.cases.values() if case.quick or not quick]
+def select(golden: Golden, patterns: tuple[str, ...] = (), quick: bool = False, level: str | None = None) -> list[Case]:
+    """The cases that match any pattern (text contained in the id, or a shell pattern) and ask something up to the
+    level. Errors: UsageError for none."""
+    cases = [case for case in golden.cases.values() if (case.quick or not quick) and asks(case, level)]
     if patterns:
         cases = [case for case in cases if any(matches(case.id, pattern) for pattern in patterns)]
     if not cases:

@@ -13,6 +13,7 @@ from ..golden.store import Golden
 from ..golden.tensors import GoldenError
 from ..judge import known as known_differences
 from ..judge.compare import BASIC, judge
+from ..judge.levels import within
 from ..records import FAILED, Case, Observation, Verdict
 from ..text import clean
 from .code import changed
@@ -212,7 +213,8 @@ def _held(supervisor, observation, case, known):
             Verdict(supervisor.name, case.id, output, "crashed", kind="unjudged", message=text)
             for output in case.outputs()
         ]
-    return known_differences.apply(verdicts, known, supervisor.hello.version, supervisor.options.device)
+    asked = [verdict for verdict in verdicts if within(case, verdict.output, supervisor.options.level)]
+    return known_differences.apply(asked, known, supervisor.hello.version, supervisor.options.device)
 
 
 def _worse(first, second):

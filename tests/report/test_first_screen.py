@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bnconform.conformance.cli import main
 from bnconform.conformance.golden.store import Golden
-from bnconform.conformance.report.levels import LEVELS, level_of
+from bnconform.conformance.judge.levels import LEVELS, level_of
 from bnconform.conformance.report.terminal import print_report
 
 ROW = {"case": "shapes/dense", "status": "pass", "score": 0.5, "kind": "", "message": "", "diagnosis": None}

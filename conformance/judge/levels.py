@@ -12,7 +12,7 @@ from .. import operations
 from ..records import FAILED, Case
 
 LEVELS = ("inference", "training", "state", "gradients", "precision", "robustness", "extensions")
-SHORT = ("infer", "train", "state", "grads", "precis", "robust", "extens")  # for a table of 80 columns
+SHORT = ("infer", "train", "state", "grads", "prec", "rob", "ext")  # for a table of 80 columns
 
 PRECISION = ("conditioning", "dtypes", "large")
 ROBUSTNESS = ("degenerate", "nonfinite", "memory", "errors")
@@ -34,7 +34,29 @@ def level_of(case: Case, output: str) -> str:
         return "state"
     if name in operations.GRADIENTS:
         return "gradients"
-    return "training" if operations.main(case.steps[int(step)]).training else "inference"
+    if _trains(case.steps[int(step)]):
+        return "training"
+    return "state" if any(map(_trains, case.steps[: int(step)])) else "inference"  # y from statistics that have moved
+
+
+def _trains(step):
+    return operations.main(step).training
+
+
+def within(case: Case, output: str, level: str | None) -> bool:
+    """Whether a run up to that level judges the output; None is all of them.
+
+    Whatever is told beside outputs (an input that was changed, a worker that was lost) always counts.
+    """
+    if level is None or output in ("inputs", "worker"):
+        return True
+    return LEVELS.index(level_of(case, output)) <= LEVELS.index(level)
+
+
+def asks(case: Case, level: str | None) -> bool:
+    """Whether a case asks anything up to that level; inference is asked of layers that cannot train, too."""
+    trains = any(map(_trains, case.steps))
+    return any(within(case, output, level) for output in case.outputs()) and not (trains and level == "inference")
 
 
 def levels(verdicts, cases: dict[str, Case]) -> dict[str, dict]:
