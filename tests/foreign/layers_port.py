@@ -8,6 +8,7 @@ import functools
 import shutil
 import subprocess
 import tempfile
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,8 @@ def program(changes):
         text = text.replace(old, new)
     path = folder() / f"bn{abs(hash(changes))}"
     path.with_suffix(".c").write_text(text)
-    words = ["cc", "-std=c99", "-O2", "-o", path, path.with_suffix(".c"), "-lm"]
+    header = files("bnconform.conformance.ports") / "skeletons"
+    words = ["cc", "-std=c99", "-O2", f"-I{header}", "-o", path, path.with_suffix(".c"), "-lm"]
     subprocess.run(words, check=True, capture_output=True)
     return path
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from bnconform.conformance.golden.tensors import encode
 from bnconform.conformance.ports.folder import npy
 
 PORT = Path(__file__).parent / "port"
+SKELETONS = files("bnconform.conformance.ports") / "skeletons"  # where bn_files.h lies
 CASE = "shapes/two"
 DECLARED = {"name": "tiny", "version": "1", "running_ddof": 1}
 
@@ -83,7 +85,18 @@ def build(tmp_path_factory):
     def built(mistake=0):
         program = tmp_path_factory.mktemp("bn") / "bn"
         subprocess.run(
-            [compiler, "-std=c99", "-O2", f"-DMISTAKE={mistake}", "-o", program, PORT / "bn.c", "-lm"], check=True
+            [
+                compiler,
+                "-std=c99",
+                "-O2",
+                f"-I{SKELETONS}",
+                f"-DMISTAKE={mistake}",
+                "-o",
+                program,
+                PORT / "bn.c",
+                "-lm",
+            ],
+            check=True,
         )
         return program
 

@@ -39,11 +39,11 @@ static void run_step(Case *c, int step, float *layer[4], int *updates)
     Layout l = layout_of(c, given);
     long n = l.channels;
     float m = n ? (float)(l.total / n) : 0, eps = (float)c->eps;
-    int training = !strcmp(c->mode[step], "train");
+    int training = !strcmp(c->mode[step], "train"), batch = training || !running_mean; /* no state: the batch's own */
     float *mean = running_mean, *var = running_var, *batch_mean = zeros(n), *batch_var = zeros(n);
     float *y = zeros(l.total), *dx = zeros(l.total), *dgamma = zeros(n), *dbeta = zeros(n), *r = zeros(n), *hat = zeros(l.total);
 
-    if (training) {
+    if (batch) {
         moments(&l, x, m, batch_mean, batch_var); /* m = 0 gives 0/0: the statistics do not exist [BN-7.2] */
         mean = batch_mean;
         var = batch_var;
@@ -61,7 +61,7 @@ static void run_step(Case *c, int step, float *layer[4], int *updates)
     }
     for (long i = 0; dy && i < l.total; i++) { /* BN-5.1, BN-5.2 */
         long k = l.channel[i];
-        float through = training ? dbeta[k] / m + (MISTAKE == 3 ? 0 : hat[i] * (dgamma[k] / m)) : 0;
+        float through = batch ? dbeta[k] / m + (MISTAKE == 3 ? 0 : hat[i] * (dgamma[k] / m)) : 0;
         dx[i] = (gamma ? gamma[k] : 1) * r[k] * (dy[i] - through);
     }
     if (training) { /* a statistic that does not exist leaves the state as it was [BN-3.5] */
