@@ -7,7 +7,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from ..report.files import write
 from ..rows import rows
+from ..run.plan import UsageError
+from ..run.use import all_writable
 from .machine import CopyBandwidth, DeviceBandwidth, describe
 from .measure import complete, installed, measure, start
 from .problems import SETS, problems
@@ -55,9 +58,10 @@ def bench(implementations, shapes, repeats, quick, device, threads, json_path, p
         shapes, repeats = ("quick" if shapes == "default" else shapes), min(repeats, 3)
     try:
         wanted = problems(shapes)
+        all_writable(json_path, plot_path)
         if page:
             around(page)
-    except ValueError as error:
+    except (ValueError, UsageError) as error:
         raise click.UsageError(str(error)) from None
     if plot_path and find_spec("matplotlib") is None:
         raise click.UsageError("--plot needs matplotlib: pip install 'bnconform[plots]'")
@@ -81,7 +85,7 @@ def bench(implementations, shapes, repeats, quick, device, threads, json_path, p
     report |= {"left_out": {name: str(error) for name, error in refused.items()}, "results": results, "suite": {}}
     _show(console, report)
     if json_path:
-        json_path.write_text(rows(report, 2))
+        write(json_path, rows(report, 2))
     if plot_path:
         plot(report, plot_path)
     if page:

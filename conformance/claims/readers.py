@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..text import line
+
 MAX_BYTES = 1 << 30  # the largest of these data sets holds 180 MB
 
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -80,7 +82,7 @@ def read_npz(path: str | Path) -> Parts:
         raise
     # NumPy raises whatever its header parser meets in a hostile file, so the net is wide here and nowhere else.
     except Exception as error:
-        raise DataError(f"{path}: cannot be read as .npz ({type(error).__name__}: {_line(error)})") from None
+        raise DataError(f"{path}: cannot be read as .npz ({type(error).__name__}: {line(error, 200)})") from None
     return *_checked(path, x, y), *_checked(path, test_x, test_y)
 
 
@@ -109,7 +111,3 @@ def _one_of(folder: str | Path, *names: str) -> Path:
             if candidate.is_file():
                 return candidate
     raise DataError(f"{folder}: has no {names[0]} (nor {names[0]}.gz)")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -13,6 +13,7 @@ from bnconform.dtypes import dtype
 
 from ..golden.tensors import GoldenError, decode
 from ..schema import once
+from ..text import line
 
 HEADER = 1 << 20  # bytes a header may have; those of exported files stay far below
 NPY_HEADER = 10_000  # as numpy's own limit
@@ -82,9 +83,9 @@ def safetensors(path: str, blob: bytes) -> dict[str, np.ndarray]:
         json.loads(blob[8 : 8 + length].decode(), object_pairs_hook=once)
         return decode(blob)
     except (ValueError, RecursionError, GoldenError) as error:
-        raise Refused(f"{path}: {_line(error)}") from None
+        raise Refused(f"{path}: {line(error, 300)}") from None
     except Exception as error:  # safetensors has errors of its own
-        raise Refused(f"{path}: is no safetensors file, or is truncated: {_line(error)}") from None
+        raise Refused(f"{path}: is no safetensors file, or is truncated: {line(error, 300)}") from None
 
 
 def npy(path: str, blob: bytes, bfloat16: bool) -> np.ndarray:
@@ -93,7 +94,7 @@ def npy(path: str, blob: bytes, bfloat16: bool) -> np.ndarray:
     try:
         shape, fortran, kind = _npy_header(path, stream)
     except Exception as error:  # of numpy, ast or tokenize: the header is a Python literal
-        raise Refused(f"{path}: is no .npy file: {_line(error)}") from None
+        raise Refused(f"{path}: is no .npy file: {line(error, 300)}") from None
     if kind.hasobject or kind.kind not in "fiub":
         raise Refused(f"{path}: holds {kind.str!r}, expected numbers")
     if any(type(size) is not int or size < 0 for size in shape):
@@ -124,7 +125,3 @@ def shape_text(shape) -> str:
         + ", ".join(str(size) if abs(size) < 1 << 63 else "huge" for size in shape[:8])
         + (", …)" if len(shape) > 8 else ")")
     )
-
-
-def _line(error) -> str:
-    return " ".join(str(error).split())[:300]

@@ -86,6 +86,11 @@ def test_bench_refuses_a_page_without_marks_before_it_measures(tmp_path):
     assert result.exit_code == 2 and "has no lines" in result.output and page.read_text() == "# Page\n"
 
 
+def test_bench_refuses_a_report_that_cannot_be_written_before_it_measures(tmp_path):
+    result = run("--shapes", "4x3", "--json", str(tmp_path / "nowhere" / "report.json"))
+    assert result.exit_code == 2 and "its folder does not exist" in result.output
+
+
 def test_bench_ratios_follow_from_times_and_bytes():
     common = {"problem": "p", "operation": "forward", "bytes": 600}
     rows = [{"implementation": "torch", "seconds": 2.0, "turns": [1.0, 2.0, 4.0]} | common]
