@@ -8,21 +8,6 @@ import jax
 from . import jax_
 from .jax_ import REDUCTION_NOTE, array, arrays, compiling, place, settings
 
-__all__ = [
-    "CONVENTIONS",
-    "array",
-    "arrays",
-    "compiling",
-    "double_backward",
-    "jvp",
-    "place",
-    "settings",
-    "step",
-    "tensor",
-    "timed",
-    "version",
-]
-
 CONVENTIONS = {"notes": REDUCTION_NOTE}
 
 # the first layer of each kind stands for all of them when a step is compiled

@@ -5,20 +5,6 @@ from torch.autograd import forward_ad
 
 from .torch_arrays import array, arrays, finished, place, settings, tensor
 
-__all__ = [
-    "CONVENTIONS",
-    "array",
-    "arrays",
-    "double_backward",
-    "jvp",
-    "place",
-    "settings",
-    "step",
-    "tensor",
-    "timed",
-    "version",
-]
-
 CONVENTIONS = {"variance": "one-pass", "reduction": "pairwise", "notes": "the one-pass variance is not clamped at zero"}
 
 
