@@ -23,6 +23,10 @@ COMMANDS = {
         "bnconform.conformance.identify.cli:identify",
         "Semantics of an implementation, inferred from probes alone.",
     ),
+    "compare": (
+        "bnconform.conformance.moving.compare_cli:compare",
+        "What differs between implementations, and what to write when moving from one to the other.",
+    ),
     "translate": (
         "bnconform.conformance.moving.cli:translate_command",
         "BN parameters, state and arguments from one framework's convention to another's, with proof.",

@@ -7,7 +7,10 @@ A layer class offers, beside the class attributes `form`, `first` (channels on a
     load(arrays), arrays()                   parameters and state by the form's names, layer path ""
     infer(x), train(x)                       y; training moves the state
     step(x, target, rate)                    one step of the framework's own SGD on sum((y - target)²)/(2 m); moves both
-    bare(x)                                  y of a call that says nothing of the mode
+    bare(x)                                  y of a call that says nothing of the mode; absent where there is none
+    freezing, frozen_step(setting, ...)      what a user sets to freeze a layer, and a training step with it set
+    masked(x, mask)                          y in training with a boolean mask of shape (N,); absent where there is none
+    counts()                                 how many numbers the framework counts, by what counts them
 
 Arrays are NumPy float32 in the framework's own layout.
 """

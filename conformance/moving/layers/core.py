@@ -37,7 +37,20 @@ class CoreLayer:
         self.state = self.state.update(out.batch_mean, out.batch_var, out.m, decay=self.decay, running_ddof=1)
         return out.y.astype(np.float32)
 
-    bare = None
+    freezing = ("inference_forward",)
+
+    def frozen_step(self, setting, x, target, rate):
+        at = {"running_mean": self.state.running_mean, "running_var": self.state.running_var}
+        dy = (self.infer(x) - target) * (x.shape[1] / x.size)
+        grads = bn.inference_backward(dy, x, self.gamma, **at, **self.common)
+        self.gamma = self.gamma - rate * grads.dgamma
+
+    def masked(self, x, mask):
+        mask = mask.reshape(-1, *[1] * (x.ndim - 1))
+        return bn.train_forward(x, self.gamma, self.beta, mask=mask, **self.common).y
+
+    def counts(self):
+        return {"parameters": self.gamma.size + self.beta.size, "state": 2 * self.gamma.size}
 
     def step(self, x, target, rate):
         y = self.train(x)

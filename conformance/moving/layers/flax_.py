@@ -24,6 +24,18 @@ class LinenLayer(Functional):
     def version():
         return f"{flax.__version__} (jax {jax.__version__})"
 
+    freezing = ("use_running_average=True",)
+
+    def bare(self, x):
+        variables = {"params": self.parameters, "batch_stats": self.state}
+        return np.array(self.layer.apply(variables, x, mutable=["batch_stats"])[0])
+
+    def masked(self, x, mask):
+        variables = {"params": self.parameters, "batch_stats": self.state}
+        mask = mask.reshape(-1, *[1] * (x.ndim - 1))
+        call = {"use_running_average": False, "mask": mask, "mutable": ["batch_stats"]}
+        return np.array(self.layer.apply(variables, x, **call)[0])
+
     def apply(self, parameters, state, x, training):
         variables = {"params": parameters, "batch_stats": state}
         y, changed = self.layer.apply(variables, x, use_running_average=not training, mutable=["batch_stats"])
@@ -49,5 +61,20 @@ class NnxLayer(Functional):
         y = layer(x, use_running_average=not training)
         return y, {name: getattr(layer, name)[...] for name in STATISTICS}
 
+    freezing = ("use_running_average=True", "eval()")
+
+    def frozen_step(self, setting, x, target, rate):
+        if setting == "eval()":
+            self.layer.eval()
+            frozen = self.layer.use_running_average
+            self.layer.train()
+            self.step(x, target, rate, training=not frozen)
+        else:
+            self.step(x, target, rate, training=False)
+
     def bare(self, x):
         return np.array(self.layer(x))
+
+    def masked(self, x, mask):
+        mask = mask.reshape(-1, *[1] * (x.ndim - 1))
+        return np.array(self.layer(x, use_running_average=False, mask=mask))

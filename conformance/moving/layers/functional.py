@@ -1,6 +1,6 @@
 """JAX libraries' layers: a pure function (parameters, state, x, training) -> (y, new state), compiled once a shape."""
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
@@ -20,14 +20,14 @@ class Functional:
 
     @cached_property
     def _step(self):
-        def loss(parameters, state, x, target):
-            y, state = self.apply(parameters, state, x, True)
+        def loss(parameters, state, x, target, training):
+            y, state = self.apply(parameters, state, x, training)
             axis = 1 if self.first else -1
             return 0.5 * jnp.sum((y - target) ** 2) * (y.shape[axis] / y.size), state
 
-        @jax.jit
-        def step(parameters, state, x, target, rate):
-            gradients, state = jax.grad(loss, has_aux=True)(parameters, state, x, target)
+        @partial(jax.jit, static_argnums=5)
+        def step(parameters, state, x, target, rate, training):
+            gradients, state = jax.grad(loss, has_aux=True)(parameters, state, x, target, training)
             optimizer = optax.sgd(rate)
             updates, _ = optimizer.update(gradients, optimizer.init(parameters))
             return optax.apply_updates(parameters, updates), state
@@ -59,7 +59,12 @@ class Functional:
         y, self.state = self._forward(self.parameters, self.state, x, True)
         return np.array(y)
 
-    bare = None
+    def step(self, x, target, rate, training=True):
+        self.parameters, self.state = self._step(self.parameters, self.state, x, target, np.float32(rate), training)
 
-    def step(self, x, target, rate):
-        self.parameters, self.state = self._step(self.parameters, self.state, x, target, np.float32(rate))
+    def frozen_step(self, setting, x, target, rate):
+        self.step(x, target, rate, training=False)
+
+    def counts(self):
+        of = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))
+        return {"parameters": of(self.parameters), "state": of(self.state)}

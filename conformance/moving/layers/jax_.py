@@ -16,7 +16,9 @@ class EquinoxLayer(Functional):
     }  # fmt: skip
 
     def __init__(self, rank, channels, input_size=None, mode="batch", **arguments):
-        self.layer, self.held = eqx.nn.make_with_state(eqx.nn.BatchNorm)(channels, "batch", mode=mode, **arguments)
+        self.layer, held = eqx.nn.make_with_state(eqx.nn.BatchNorm)(channels, "batch", mode=mode, **arguments)
+        # the counter is made weakly typed, and a State takes back what it gave only
+        self.held = jax.tree.map(lambda leaf: leaf.astype(leaf.dtype), held)
         mean, var = self.held.get(self.layer.batch_state_index)
         self.state = {"mean": mean, "var": var, "counter": self.held.get(self.layer.batch_counter)}
         given = {"weight": self.layer.weight, "bias": self.layer.bias}
@@ -25,6 +27,12 @@ class EquinoxLayer(Functional):
     @staticmethod
     def version():
         return f"{eqx.__version__} (jax {jax.__version__})"
+
+    freezing = ("inference=True",)
+
+    def bare(self, x):
+        held = jax.tree.map(lambda leaf: leaf, self.held)
+        return jax.vmap(self.layer, axis_name="batch", in_axes=(0, None), out_axes=(0, None))(x, held)[0]
 
     def apply(self, parameters, state, x, training):
         layer = self.layer
@@ -56,6 +64,8 @@ class HaikuLayer(Functional):
     @staticmethod
     def version():
         return f"{hk.__version__} (jax {jax.__version__})"
+
+    freezing = ("is_training=False",)
 
     def apply(self, parameters, state, x, training):
         outer = {f"bn/~/{name}": inner for name, inner in state.items()}

@@ -21,6 +21,7 @@ class KerasLayer:
         self.layer = keras.layers.BatchNormalization(**arguments)
         x = keras.Input((*[None] * (rank - 2), channels))
         self.model = keras.Model(x, self.layer(x))
+        self.fixed = keras.Model(x, self.layer(x, training=False))
         self.rate = None
 
     @staticmethod
@@ -47,6 +48,22 @@ class KerasLayer:
 
     def bare(self, x):
         return np.array(keras.ops.convert_to_numpy(self.layer(x)))
+
+    freezing = ("trainable = False", "training=False")
+
+    def frozen_step(self, setting, x, target, rate):
+        self.layer.trainable = setting != "trainable = False"
+        self.fixed.compile(keras.optimizers.SGD(rate), _loss)
+        self.model.compile(keras.optimizers.SGD(rate), _loss)
+        (self.fixed if setting == "training=False" else self.model).train_on_batch(x, target)
+
+    def masked(self, x, mask):
+        return np.array(keras.ops.convert_to_numpy(self.layer(x, training=True, mask=mask)))
+
+    def counts(self):
+        of = lambda weights: sum(int(np.prod(w.shape)) for w in weights)
+        trainable = {"trainable_weights": of(self.layer.trainable_weights)}
+        return {"count_params()": self.layer.count_params()} | trainable
 
     def step(self, x, target, rate):
         if self.rate != rate:

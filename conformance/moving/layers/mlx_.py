@@ -35,10 +35,21 @@ class MlxLayer:
     def bare(self, x):
         return np.array(self.layer(mx.array(x)))
 
-    def step(self, x, target, rate):
-        self.layer.train()
-        if "weight" not in self.layer:
-            self.train(x)
+    freezing = ("eval()", "freeze()", "eval() and freeze()")
+
+    def frozen_step(self, setting, x, target, rate):
+        if "freeze" in setting:
+            self.layer.freeze()
+        self.step(x, target, rate, training="eval" not in setting)
+
+    def counts(self):
+        of = lambda tree: sum(value.size for value in tree.values())
+        return {"parameters()": of(self.layer.parameters()), "trainable": of(self.layer.trainable_parameters())}
+
+    def step(self, x, target, rate, training=True):
+        self.layer.train(training)
+        if not self.layer.trainable_parameters():
+            mx.eval(self.layer(mx.array(x)), self.layer.parameters())
             return
 
         def loss(layer, x, target):

@@ -54,6 +54,11 @@ class OnnxLayer:
 
     bare = infer
 
+    freezing = ()
+
+    def counts(self):
+        return {"initializers": sum(value.size for value in self.values.values())}
+
     def train(self, x):
         y, mean, var = self.sessions[1].run(None, {"X": x} | self.values)
         self.values |= {"input_mean": mean, "input_var": var}

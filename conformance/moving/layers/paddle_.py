@@ -38,8 +38,23 @@ class PaddleLayer:
     def bare(self, x):
         return self.layer(paddle.to_tensor(x)).numpy()
 
-    def step(self, x, target, rate):
-        self.layer.train()
+    freezing = ("eval()", "stop_gradient = True", "eval() and stop_gradient = True")
+
+    def frozen_step(self, setting, x, target, rate):
+        for parameter in self.layer.parameters():
+            parameter.stop_gradient = "stop_gradient" in setting
+        if "stop_gradient" in setting:
+            self.layer.eval() if "eval" in setting else self.layer.train()
+            self.layer(paddle.to_tensor(x))
+        else:
+            self.step(x, target, rate, training=False)
+
+    def counts(self):
+        of = lambda values: int(sum(value.size for value in values))
+        return {"parameters()": of(self.layer.parameters()), "buffers()": of(self.layer.buffers())}
+
+    def step(self, x, target, rate, training=True):
+        self.layer.train() if training else self.layer.eval()
         y = self.layer(paddle.to_tensor(x))
         (((y - paddle.to_tensor(target)) ** 2).sum() * (0.5 * x.shape[1] / x.size)).backward()
         optimizer = paddle.optimizer.SGD(rate, parameters=self.layer.parameters())

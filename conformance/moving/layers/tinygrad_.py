@@ -5,7 +5,7 @@ from importlib import metadata
 import numpy as np
 from tinygrad import Tensor, nn
 from tinygrad.helpers import Context
-from tinygrad.nn.state import get_state_dict
+from tinygrad.nn.state import get_parameters, get_state_dict
 
 
 class TinygradLayer:
@@ -36,9 +36,18 @@ class TinygradLayer:
     def bare(self, x):
         return self.layer(Tensor(x)).numpy()
 
-    def step(self, x, target, rate):
+    freezing = ("Context(TRAINING=0)",)
+
+    def frozen_step(self, setting, x, target, rate):
+        self.step(x, target, rate, training=0)
+
+    def counts(self):
+        of = lambda values: sum(int(np.prod(value.shape)) for value in values)
+        return {"get_parameters()": of(get_parameters(self.layer)), "state": of(get_state_dict(self.layer).values())}
+
+    def step(self, x, target, rate, training=1):
         optimizer = nn.optim.SGD([self.layer.weight, self.layer.bias], lr=rate)
-        with Context(TRAINING=1):
+        with Context(TRAINING=training):
             y = self.layer(Tensor(x))
             loss = ((y - Tensor(target)) ** 2).sum() * (0.5 * x.shape[1] / x.size)
             optimizer.zero_grad()

@@ -35,9 +35,19 @@ class TorchLayer:
     def bare(self, x):
         return array(self.layer(tensor(x)))
 
-    def step(self, x, target, rate):
-        parameters = list(self.layer.parameters())
-        y = self.layer.train()(tensor(x))
+    freezing = ("eval()", "requires_grad_(False)", "eval() and requires_grad_(False)")
+
+    def frozen_step(self, setting, x, target, rate):
+        self.layer.requires_grad_("requires_grad" not in setting)
+        self.step(x, target, rate, training="eval" not in setting)
+
+    def counts(self):
+        of = lambda values: sum(value.numel() for value in values)
+        return {"parameters()": of(self.layer.parameters()), "buffers()": of(self.layer.buffers())}
+
+    def step(self, x, target, rate, training=True):
+        parameters = [p for p in self.layer.parameters() if p.requires_grad]
+        y = self.layer.train(training)(tensor(x))
         if parameters:
             optimizer = torch.optim.SGD(parameters, lr=rate)
             ((y - tensor(target)) ** 2).sum().mul(0.5 * y.shape[1] / y.numel()).backward()

@@ -1,0 +1,97 @@
+"""DIFFERENCES.md and README.md of this folder, from what was measured."""
+
+import datetime
+import json
+from pathlib import Path
+
+from .compare import differences, measured
+from .layers import HOMES
+from .pairs import PAIRS, STATE_ONLY, table
+from .probes import Row
+
+FOLDER = Path(__file__).parent
+DATA, PAGE, README = FOLDER / "differences.json", FOLDER / "DIFFERENCES.md", FOLDER / "README.md"
+BEGIN, END = "<!-- pairs -->", "<!-- end -->"
+FROM = "torch"  # whose users move most: what to write is spelled out from here; `bnconform compare A B` has the rest
+
+
+def measure(names, tell=print) -> dict:
+    """{"date", "versions", "rows": {name: [row]}} of the implementations."""
+    found = {}
+    for name in names:
+        tell(f"asking {name}")
+        found[name] = measured(name)
+    rows = {name: [vars(row) for row in one["rows"]] for name, one in found.items()}
+    return {
+        "date": str(datetime.date.today()),
+        "versions": {n: one["version"] for n, one in found.items()},
+        "rows": rows,
+    }
+
+
+def rows_of(data: dict) -> dict[str, list[Row]]:
+    return {name: [Row(**row) for row in rows] for name, rows in data["rows"].items()}
+
+
+def page(data: dict) -> str:
+    """The rows in which implementations differ, those in which none does, and what to write when leaving torch."""
+    rows = rows_of(data)
+    names, by = list(rows), {name: {row.property: row for row in found} for name, found in rows.items()}
+    properties = list(dict.fromkeys(row.property for found in rows.values() for row in found))
+    keys = {p: {json.dumps(by[n][p].key) for n in names if p in by[n]} for p in properties}
+    cell = lambda name, p: by[name][p].finding.replace("|", "\\|") if p in by[name] else "not asked"
+    lines = [
+        "# How batch normalization differs between frameworks, measured", "",
+        f"Measured on {data['date']} through the public constructors, on the CPU, in float32.",
+        "`bnconform compare A B` measures two again.",
+        "Written by `python -m bnconform.conformance.moving differences`.", "",
+        ", ".join(f"{name} {version}" for name, version in data["versions"].items()) + ".", "",
+        "| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|",
+    ]  # fmt: skip
+    for p in properties:
+        if len(keys[p]) > 1 or len({cell(n, p) for n in names}) > 1:
+            lines.append(f"| {p} | " + " | ".join(cell(n, p) for n in names) + " |")
+    alike = [p for p in properties if len(keys[p]) == 1]
+    lines += ["", f"The same everywhere: {', '.join(alike) or 'nothing'}."]
+    for name in names:
+        if name != FROM and FROM in names:
+            found = [d for d in differences(FROM, name, rows[FROM], rows[name]) if not d.equal]
+            lines += [
+                "",
+                f"## From {FROM} to {name}",
+                "",
+                "| | what to write, or how far apart | measured |",
+                "|---|---|---|",
+            ]
+            lines += [f"| {d.property} | {d.write} | {d.evidence} |".replace("\n", " ") for d in found]
+    return "\n".join(lines) + "\n"
+
+
+def write_differences(names):
+    data = measure(names)
+    DATA.write_text(json.dumps(data, indent=1) + "\n")
+    PAGE.write_text(page(data))
+
+
+def pairs_block() -> str:
+    """What README.md says of the pairs, from pairs.json."""
+    found = json.loads(PAIRS.read_text())
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    notes = [f"`{name}`: {why}." for name, why in STATE_ONLY.items() if name in found["cells"]]
+    missing = [name for name in HOMES if name not in found["cells"]]
+    notes += [f"Not installed when this was measured: {', '.join(missing)}."] if missing else []
+    lines = [
+        f"Measured on {found['date']}: {found['steps']} steps, ranks 2 to 5; {versions}.", "",
+        *table(found), "",
+        "A number is the worst error of y, parameters, statistics and counter, before and after, over all ranks, in",
+        'units of the allowance: at most 1 holds. "ddof 5%": the same but for the estimator of running_var, which stays',
+        "that far apart after the steps (batches of 5 to 12 rows; most at rank 2), as the definition says it must.",
+        *notes,
+    ]  # fmt: skip
+    return "\n".join([BEGIN, *lines, END])
+
+
+def write_pairs():
+    text = README.read_text()
+    before, _, rest = text.partition(BEGIN)
+    README.write_text(before + pairs_block() + rest.partition(END)[2])
