@@ -4,7 +4,6 @@ pairs            every ordered pair of the installed frameworks proved: pairs.js
 differences      every installed framework asked: differences.json, DIFFERENCES.md
 """
 
-import json
 import sys
 
 from . import pages, pairs
@@ -19,11 +18,17 @@ def _installed(names):
 
 
 def _pairs(names):
-    pairs.PAIRS.write_text(json.dumps(pairs.measure(_installed(names)), indent=1) + "\n")
+    pairs.write(pairs.measure(_installed(names)))
     pages.write_pairs()
 
 
-PARTS = {"pairs": _pairs, "differences": lambda names: pages.write_differences(_installed(names))}
+def _differences(names):
+    for name in _installed(names):
+        print(f"asking {name}", flush=True)
+        pages.measure(name)
+
+
+PARTS = {"pairs": _pairs, "differences": _differences}
 
 if __name__ == "__main__":
     if sys.argv[1:2] == [] or sys.argv[1] not in PARTS:

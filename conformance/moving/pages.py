@@ -15,18 +15,16 @@ BEGIN, END = "<!-- pairs -->", "<!-- end -->"
 FROM = "torch"  # whose users move most: what to write is spelled out from here; `bnconform compare A B` has the rest
 
 
-def measure(names, tell=print) -> dict:
-    """{"date", "versions", "rows": {name: [row]}} of the implementations."""
-    found = {}
-    for name in names:
-        tell(f"asking {name}")
-        found[name] = measured(name)
-    rows = {name: [vars(row) for row in one["rows"]] for name, one in found.items()}
-    return {
-        "date": str(datetime.date.today()),
-        "versions": {n: one["version"] for n, one in found.items()},
-        "rows": rows,
-    }
+def measure(name: str) -> None:
+    """Put what an implementation does into differences.json; the others stay as they were measured."""
+    found = measured(name)
+    data = json.loads(DATA.read_text()) if DATA.exists() else {"versions": {}, "rows": {}}
+    data["date"] = str(datetime.date.today())
+    data["versions"][name], data["rows"][name] = found["version"], [vars(row) for row in found["rows"]]
+    for part in ("versions", "rows"):
+        data[part] = {name: data[part][name] for name in HOMES if name in data[part]}
+    DATA.write_text(json.dumps(data, indent=1) + "\n")
+    PAGE.write_text(page(data))
 
 
 def rows_of(data: dict) -> dict[str, list[Row]]:
@@ -67,12 +65,6 @@ def page(data: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_differences(names):
-    data = measure(names)
-    DATA.write_text(json.dumps(data, indent=1) + "\n")
-    PAGE.write_text(page(data))
-
-
 def pairs_block() -> str:
     """What README.md says of the pairs, from pairs.json."""
     found = json.loads(PAIRS.read_text())
@@ -84,8 +76,8 @@ def pairs_block() -> str:
         f"Measured on {found['date']}: {found['steps']} steps, ranks 2 to 5; {versions}.", "",
         *table(found), "",
         "A number is the worst error of y, parameters, statistics and counter, before and after, over all ranks, in",
-        'units of the allowance: at most 1 holds. "ddof 5%": the same but for the estimator of running_var, which stays',
-        "that far apart after the steps (batches of 5 to 12 rows; most at rank 2), as the definition says it must.",
+        'units of the allowance: at most 1 holds. "ddof 5%": the same but for the estimator of running_var, which',
+        "stays that far apart after the steps (batches of 5 to 12 rows; most at rank 2), as the definition says.",
         *notes,
     ]  # fmt: skip
     return "\n".join([BEGIN, *lines, END])

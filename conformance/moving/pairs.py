@@ -118,13 +118,20 @@ def _cells(source, target, told, folder, cache):
         forms = [name if name in FORMS else "keras" for name in (source, target)]
         variances = [told[name]["variance"] for name in (source, target)]
         found = judge(*forms, source_layer(source, path), rank, batches(rank, CHANNELS), runs, variances, cache)
-        out[rank] = {
-            "worst": float(f"{found.worst:.3g}"),
-            "gap": float(f"{found.gap:.3g}"),
-            "says": found.says,
-            "wrong": list(found.wrong),
-        }
+        out[rank] = {"worst": float(f"{found.worst:.3g}"), "gap": float(f"{found.gap:.3g}")}
+        out[rank] |= {} if found.holds else {"says": found.says}
     return out
+
+
+def write(found: dict) -> None:
+    """pairs.json, a line a pair."""
+    text = json.dumps(found | {"cells": 0}, indent=1)
+    line = lambda target, cell: f"   {json.dumps(target)}: {json.dumps(cell)}"
+    rows = [
+        f"  {json.dumps(source)}: {{\n" + ",\n".join(line(*item) for item in row.items()) + "\n  }"
+        for source, row in found["cells"].items()
+    ]
+    PAIRS.write_text(text.replace('"cells": 0', '"cells": {\n' + ",\n".join(rows) + "\n }") + "\n")
 
 
 def table(found: dict) -> list[str]:

@@ -212,23 +212,21 @@ def types(on: Asked):
 def freezing(on: Asked):
     if not on.cls.freezing:
         yield Row("freezing", "no gradients to freeze", "none")
-    words = []
-    for setting in on.cls.freezing:
-        made = on.layer(eps=1e-3, decay=on.old(0.5))
-        before = made.arrays()
-        made.frozen_step(setting, column(4, 6, 4, 6), column(1, 0, 0, 3), 0.25)
-        after = made.arrays()
-        still = {f: np.array_equal(before[on.form.path(f, "")], after[on.form.path(f, "")]) for f in FIELDS}
-        kept = {"state": still["running_mean"] and still["running_var"], "parameters": still["gamma"] and still["beta"]}
-        did = ", ".join(f"{what} {'kept' if stays else 'moving'}" for what, stays in kept.items())
-        words.append((setting, did))
-    if words:
-        yield Row(
-            "freezing",
-            "; ".join(f"`{setting}`: {did}" for setting, did in words),
-            sorted({did for _, did in words}),
-            "one training step with it set",
-        )
+        return
+    did = {setting: attempt(lambda s=setting: (_frozen(on, s), ""))[0] for setting in on.cls.freezing}
+    words = "; ".join(f"`{setting}`: {effect}" for setting, effect in did.items())
+    yield Row("freezing", words, sorted(set(did.values())), "one training step with it set")
+
+
+def _frozen(on, setting):
+    """What moves in a training step with a setting."""
+    made = on.layer(eps=1e-3, decay=on.old(0.5))
+    before = made.arrays()
+    made.frozen_step(setting, column(4, 6, 4, 6), column(1, 0, 0, 3), 0.25)
+    after = made.arrays()
+    still = {f: np.array_equal(before[on.form.path(f, "")], after[on.form.path(f, "")]) for f in FIELDS}
+    kept = {"state": still["running_mean"] and still["running_var"], "parameters": still["gamma"] and still["beta"]}
+    return ", ".join(f"{what} {'kept' if stays else 'moving'}" for what, stays in kept.items())
 
 
 def masks(on: Asked):

@@ -220,7 +220,7 @@ QUESTIONS = {
     ),
     "freezing": Question(
         "How do I freeze the layer?",
-        "Keras: trainable=False; torch and MLX: eval() and no gradients; Flax: use_running_average=True",
+        "Keras: trainable=False (fit overrides training=False); torch, MLX: eval() and no gradients; Flax: use_running_average",
         "see the row",
         _freezing,
     ),

@@ -21,6 +21,7 @@ class KerasLayer:
         self.layer = keras.layers.BatchNormalization(**arguments)
         x = keras.Input((*[None] * (rank - 2), channels))
         self.model = keras.Model(x, self.layer(x))
+        # fit and train_on_batch of a functional model override what its layers were called with
         self.fixed = keras.Model(x, self.layer(x, training=False))
         self.rate = None
 
