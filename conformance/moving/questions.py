@@ -220,7 +220,7 @@ QUESTIONS = {
     ),
     "freezing": Question(
         "How do I freeze the layer?",
-        "Keras: trainable=False (fit overrides training=False); torch, MLX: eval() and no gradients; Flax: use_running_average",
+        "Keras: trainable=False (fit overrides training=False); torch, MLX: eval(), no gradients; Flax: see the row",
         "see the row",
         _freezing,
     ),
