@@ -1,10 +1,10 @@
 """Golden files: inputs and the oracle's outputs, frozen.
 
 A family is one safetensors file; `manifest.json` holds the case records, the files' SHA-256 and the versions, and
-`manifest.sha256` the hash of all that. Tensor
-names are `<case>|<part>|<name>`: part "in" for inputs ("gamma", "0.x"), "want" for the correctly rounded outputs
-("0.y"), "want64" for the same values rounded to float64 where the output's type is narrower, and "want-ddof1" or
-"want64-ddof1" where running_ddof = 1 gives other values than 0. Of cases marked `large` the manifest holds hashes only.
+`manifest.sha256` the hash of all that. Tensor names are `<case>|<part>|<name>`: part "in" for inputs ("gamma", "0.x"),
+"want" for the correctly rounded outputs ("0.y"), "want64" for the same values rounded to float64 where the output's
+type is narrower, and "want-ddof1" or "want64-ddof1" where running_ddof = 1 gives other values than 0. Of cases marked
+`large` the manifest holds hashes only.
 """
 
 import hashlib
