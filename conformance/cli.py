@@ -7,8 +7,12 @@ import click
 # name -> (module:attribute, one line of help); the modules are imported when the command is called
 COMMANDS = {
     "list": ("bnconform.conformance.cases.cli:list_", "Implementations and cases."),
-    "run": ("bnconform.conformance.run.cli:run", "Judge implementations: progress, table, JSON, HTML, JUnit."),
-    "show": ("bnconform.conformance.report.show:show", "A report again, without a new run."),
+    "run": (
+        "bnconform.conformance.run.cli:run",
+        "Judge implementations: progress, table, JSON, HTML, JUnit, Markdown.",
+    ),
+    "show": ("bnconform.conformance.report.cli:show", "A report again, without a new run."),
+    "report": ("bnconform.conformance.report.cli:report", "A report as page or Markdown, or what changed between two."),
     "merge": (
         "bnconform.conformance.run.merge:command",
         "The journals of all shards of a run, put together to one report.",

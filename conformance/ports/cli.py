@@ -7,10 +7,11 @@ import click
 
 from ..golden.store import Golden
 from ..report.console import console
+from ..report.formats import report_options
 from ..report.terminal import ProgressListener
 from ..run.conclude import conclude
 from ..run.plan import Options, UsageError, select
-from ..run.use import WRONG_USE, all_writable, refuse
+from ..run.use import WRONG_USE, refuse, reports
 from .export import export as export_cases
 from .export import fits_files
 from .judging import Folder, judge_folder
@@ -42,15 +43,13 @@ def export(folder, patterns, quick, npy, with_golden):
 
 @click.command()
 @click.argument("folder", metavar="DIR")
-@click.option("--json", "json_path", help="Write the report as JSON.")
-@click.option("--html", "html_path", help="Write the report as one HTML page.")
-@click.option("--junit", "junit_path", help="Write the results as JUnit XML.")
+@report_options()
 @click.option("--known", multiple=True, help="A JSON file of known differences of your port.")
-def judge(folder, json_path, html_path, junit_path, known):
+def judge(folder, known, **options):
     """Judge the outputs that a port wrote into an exported folder."""
     out = console()
     try:
-        paths = all_writable(json_path, html_path, junit_path)
+        paths = reports(options)
         options = Options(known=known)
         filled = Folder(Path(folder), options.golden)
         try:

@@ -27,6 +27,43 @@ class Group:
         """Names of the outputs, without their step."""
         return tuple(dict.fromkeys(row["output"].rpartition(".")[2] for row in self.rows))
 
+    @property
+    def count(self) -> str:
+        """How many, in words.
+
+        >>> Group("", ({"case": "shapes/dense", "output": "0.y"}, {"case": "shapes/dense", "output": "1.y"})).count
+        '2 outputs of 1 case'
+        """
+        outputs, cases = len(self.rows), len(self.cases)
+        return f"{outputs} output{'s' * (outputs > 1)} of {cases} case{'s' * (cases > 1)}"
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What is wrong with one implementation. total: failing outputs."""
+
+    total: int
+    named: tuple[Group, ...]
+    left: tuple[Group, ...]
+    missing: Group | None
+
+    @property
+    def first(self) -> dict:
+        """The row to look at first."""
+        return next(group.rows[0] for group in (*self.named, *self.left, self.missing) if group)
+
+
+def examined(rows: list[dict]) -> Attention:
+    """The failures of one implementation: by mistake, by cause, and what is missing."""
+    total = sum(row["status"] in FAILED for row in rows)
+    return Attention(total, tuple(named(rows)), tuple(open_causes(rows)), missing(rows))
+
+
+def reproduce(implementation: dict, case: str) -> tuple[str, ...]:
+    """The commands that show a case again."""
+    again = () if implementation["device"] == "files" else (f"bnconform run {implementation['name']} -k {case}",)
+    return *again, f"bnconform explain {case}"
+
 
 def rows_of(report: dict, implementation: str) -> list[dict]:
     """The results of one implementation."""

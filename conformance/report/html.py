@@ -6,6 +6,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..records import FAILED, STATUSES, Case
 from ..run.supervisor import ACTIVITIES
+from .changes import Comparison
+from .sections import sections
 
 # the status that stands for several, worst first; "pass" outranks "unsupported" because something was measured
 RANK = ("crashed", "timed out", "fail", "deviates", "pass", "unsupported")
@@ -16,28 +18,35 @@ def worst(statuses) -> str:
     return next((status for status in RANK if status in statuses), "unsupported")
 
 
-def render(report: dict, cases: list[Case], sections: tuple[str, ...] = ()) -> str:
-    """HTML text of a report (as `report.to_json` makes it). sections: further HTML fragments."""
-    environment = Environment(
+def _environment():
+    return Environment(
         loader=PackageLoader("bnconform.conformance.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def render(report: dict, cases: list[Case]) -> str:
+    """HTML text of a report (as `report.to_json` makes it)."""
     rows = defaultdict(lambda: defaultdict(list))
     for result in report["results"]:
         rows[result["implementation"]][result["case"]].append(result)
-    return environment.get_template("report.html").render(
-        report=report,
-        statuses=STATUSES,
-        activities=ACTIVITIES,
-        names=[implementation["name"] for implementation in report["implementations"]],
-        families=_families(cases),
-        cells={name: _cells(rows[name]) for name in rows},
-        groups={name: _groups(rows[name]) for name in rows},
-        failures={name: _failures(rows[name]) for name in rows},
-        sections=sections,
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            statuses=STATUSES,
+            activities=ACTIVITIES,
+            names=[implementation["name"] for implementation in report["implementations"]],
+            families=_families(cases),
+            cells={name: _cells(rows[name]) for name in rows},
+            groups={name: _groups(rows[name]) for name in rows},
+            failures={name: _failures(rows[name]) for name in rows},
+            sections=sections(report),
+        )
     )
 
 
@@ -100,3 +109,8 @@ def _failures(by_case):
                 row["outputs"].append(r["output"])
                 row["diagnoses"] += (r["diagnosis"],) if r["diagnosis"] else ()
     return list(found.values())
+
+
+def comparison(found: Comparison) -> str:
+    """HTML text of what changed between two reports."""
+    return _environment().get_template("comparison.html").render(found=found)

@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ..judge.levels import CELLS, LEVELS, SHORT
-from ..records import FAILED
 from ..run.schedule import Judged, Listener
 from ..run.supervisor import ACTIVITIES
 from ..text import line
 from ..text import name as shown
-from .attention import by_reason, missing, named, open_causes, rows_of
+from .attention import by_reason, examined, reproduce, rows_of
+from .changes import Comparison
 from .data import BAD, summarize
 
 COLOURS = {"deviates": "yellow", "unsupported": "bright_black"}
@@ -117,22 +117,22 @@ def print_report(console: Console, report: dict, verbosity: int = 0) -> None:
 
 def _print_failures(console, implementation, rows, verbosity):
     """What is wrong, in the order of what it explains; then what nobody explains; then what is not there."""
-    found, left, absent = named(rows), open_causes(rows), missing(rows)
-    total = sum(row["status"] in FAILED for row in rows)
-    if not total:
+    wrong = examined(rows)
+    found, left, absent = wrong.named, wrong.left, wrong.missing
+    if not wrong.total:
         return
     most = MOST if not verbosity else None
     asked = len(rows) - implementation["summary"]["unsupported"]
-    _say(console, f"\n[bold red]{marked(implementation['name'])}[/]: {total} of {asked} outputs are wrong")
+    _say(console, f"\n[bold red]{marked(implementation['name'])}[/]: {wrong.total} of {asked} outputs are wrong")
     for number, group in enumerate(found[:most], 1):
         _say(console, f" {number}. [bold]{marked(group.text)}[/]", 4)
-        _say(console, f"{_count(group)}, e.g. {_example(group.rows[0])}", 4)
+        _say(console, f"{_told(group)}", 4)
         _print_cases(console, group, verbosity)
     _print_rest(console, found[MOST:] if not verbosity else [], "mistakes")
     if left:
         _say(console, " not explained:" if found else " no mistake on record explains:")
     for group in left[:most]:
-        _say(console, f"   {marked(group.text)}: {_count(group)}, e.g. {_example(group.rows[0])}", 4)
+        _say(console, f"   {marked(group.text)}: {_told(group)}", 4)
         _print_cases(console, group, verbosity)
     _print_rest(console, left[MOST:] if not verbosity else [], "causes")
     if absent:
@@ -140,7 +140,8 @@ def _print_failures(console, implementation, rows, verbosity):
         _say(
             console, f" not returned: {names} in {len(absent.cases)} cases; return them, or leave them out of `exposes`"
         )
-    _print_next(console, implementation, [*found, *left] or [absent])
+    commands = "   or   ".join(map(marked, reproduce(implementation, wrong.first["case"])))
+    _say(console, f" next: {commands}")
 
 
 def _print_cases(console, group, verbosity):
@@ -159,14 +160,6 @@ def _print_rest(console, groups, what):
         )
 
 
-def _print_next(console, implementation, groups):
-    """The command that shows the worst case of the first group again."""
-    case = groups[0].rows[0]["case"]
-    name = marked(implementation["name"])
-    again = "" if implementation["device"] == "files" else f"bnconform run {name} -k {case}   or   "
-    _say(console, f" next: {again}bnconform explain {case}")
-
-
 def _print_reasons(console, report, status):
     for implementation in report["implementations"]:
         for group in by_reason(rows_of(report, implementation["name"]), status):
@@ -183,9 +176,8 @@ def _print_excused(console, report, verbosity):
         _say(console, f"\nknown differences, in outputs: {text}; -v gives the reasons")
 
 
-def _count(group):
-    outputs, cases = len(group.rows), len(group.cases)
-    return f"{outputs} output{'s' * (outputs > 1)} of {cases} case{'s' * (cases > 1)} ({', '.join(group.outputs[:5])})"
+def _told(group):
+    return f"{group.count} ({marked(', '.join(group.outputs[:5]))}), e.g. {_example(group.rows[0])}"
 
 
 def _example(row):
@@ -194,6 +186,22 @@ def _example(row):
 
 def _say(console, text, indent=0):
     console.print(Padding(Text.from_markup(text), (0, 0, 0, indent), expand=False), highlight=False)
+
+
+def print_comparison(console: Console, found: Comparison, verbosity: int = 0) -> None:
+    """What changed between two reports; verbosity 1: every case."""
+    _say(console, f"[bold]{marked(found.says)}[/]")
+    for name, what, before, after in found.facts:
+        _say(console, f"{marked(name)} {marked(what)}: {marked(before)} -> {marked(after)}")
+    for group in found.groups:
+        colour = "bold red" if group.worse else "bold"
+        row = f"{group.example['case']} {group.example['output']}"
+        _say(
+            console,
+            f"\n[{colour}]{marked(group.text)}[/]: {group.count}, e.g. {marked(row)}: {marked(group.told)[:300]}",
+        )
+        if verbosity:
+            _say(console, f"in {marked(', '.join(group.cases))}", 4)
 
 
 def time_table(report: dict) -> Table:

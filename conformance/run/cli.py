@@ -11,6 +11,7 @@ from ..golden.store import Golden
 from ..judge.levels import LEVELS
 from ..report.console import console
 from ..report.files import is_stream
+from ..report.formats import report_options
 from ..report.terminal import ProgressListener
 from ..text import line
 from .conclude import EX_IOERR, conclude, kept, tell
@@ -19,7 +20,7 @@ from .interrupts import Interrupted, interruptible
 from .journal import Journal, JournalFull
 from .plan import Options, UsageError, check_name, plan, select
 from .schedule import run as run_suite
-from .use import WRONG_USE, all_writable, refuse, writable
+from .use import WRONG_USE, refuse, reports, writable
 
 
 def _shard(ctx, param, text):
@@ -59,9 +60,7 @@ def _shard(ctx, param, text):
     help="Write results as they come.  [default: with --json, that path + .journal]",
 )
 @click.option("--resume", is_flag=True, help="Go on where the journal of an interrupted run ends.")
-@click.option("--json", "json_path", help="Write the report as JSON.")
-@click.option("--html", "html_path", help="Write the report as one HTML page.")
-@click.option("--junit", "junit_path", help="Write the results as JUnit XML.")
+@report_options()
 @click.option("--golden", "folder", help="A folder of golden files of your own, as `golden.folder` writes them.")
 @click.option(
     "--secret-seed",
@@ -79,12 +78,11 @@ def run(implementations, patterns, quick, journal_path, resume, folder, seed, ve
     Without IMPL: all built-in implementations, those not installed shown as such. A journal that was not asked for by
     name is removed once the report is written, unless it is that of a shard.
     """
-    out, reports = console(), [options.pop(f"{kind}_path") for kind in ("json", "html", "junit")]
-    json_path = reports[0]
+    out, json_path = console(), options["json_path"]
     keep_freed_memory()
     try:
         own = None if not json_path or is_stream(json_path) else f"{json_path}.journal"
-        *paths, _ = all_writable(*reports, journal_path or own)
+        paths = reports(options, journal_path or own)
         named = bool(implementations)
         names = list(dict.fromkeys(implementations)) or [e.name for e in registry.entries().values() if e.required]
         for name in names:

@@ -6,6 +6,7 @@ import click
 
 from ..report import data as reports
 from ..report.files import write
+from ..report.formats import FORMATS
 from ..report.terminal import print_report
 from ..text import line
 from .interrupts import Interrupted, interruptible
@@ -47,7 +48,7 @@ def tell(text: str) -> None:
 def conclude(out, results, cases, golden, paths, named=True, journal=None, more=(), verbosity=0) -> int:
     """Diagnose, write the reports, print the results; the exit status.
 
-    results: of all implementations. paths: of JSON, HTML and JUnit, or None. journal: where the results are, should a
+    results: of all implementations. paths: of the reports to write, by format. journal: where the results are, should a
     report be lost; it is told then. more: lines to be printed at the end.
     verbosity: of the tables (`print_report`).
     """
@@ -55,7 +56,7 @@ def conclude(out, results, cases, golden, paths, named=True, journal=None, more=
     with interruptible():
         results = _diagnosed(results, golden, parts)
         data = reports.to_json(results, cases, golden)
-        written = [path for path, render in zip(paths, RENDERERS) if path and _write(parts, path, render, data, cases)]
+        written = [path for kind, path in paths.items() if _write(parts, path, FORMATS[kind], data, cases)]
         with parts.part("the tables"):
             print_report(out, data, verbosity)
             for text in [*more, *(f"wrote {path}" for path in written)]:
@@ -83,25 +84,9 @@ def _diagnosed(results, golden, parts):
     return done + results[len(done) :]
 
 
-def _write(parts, path, render, data, cases):
+def _write(parts, path, form, data, cases):
     """Whether the report was written."""
     with parts.part(str(path)):
-        write(path, render(data, cases))
+        write(path, form.render(data, cases))
         return True
     return False
-
-
-def _html(data, cases):
-    from ..report.html import render
-    from ..report.sections import sections
-
-    return render(data, cases, sections(data))
-
-
-def _junit(data, cases):
-    from ..report.junit import render
-
-    return render(data)
-
-
-RENDERERS = (lambda data, cases: reports.as_text(data), _html, _junit)

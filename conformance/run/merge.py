@@ -10,10 +10,11 @@ import bnconform
 
 from ..golden.secret import Secret
 from ..report.console import console
+from ..report.formats import report_options
 from .conclude import conclude
 from .journal import Journal, JournalError
 from .schedule import judged_of
-from .use import WRONG_USE, all_writable, refuse
+from .use import WRONG_USE, refuse, reports
 
 
 def merge(paths: list[Path]) -> Journal:
@@ -61,13 +62,11 @@ def _check_shards(parts):
 
 @click.command(name="merge")
 @click.argument("parts", nargs=-1, required=True, metavar="PART...", type=click.Path(path_type=Path))
-@click.option("--json", "json_path", help="Write the report as JSON.")
-@click.option("--html", "html_path", help="Write the report as one HTML page.")
-@click.option("--junit", "junit_path", help="Write the results as JUnit XML.")
-def command(parts, json_path, html_path, junit_path):
+@report_options()
+def command(parts, **options):
     """The journals of all shards of a run, put together to the report of the whole run."""
     try:
-        paths = all_writable(json_path, html_path, junit_path)
+        paths = reports(options)
         journal = merge(list(parts))
         golden = Secret.again(journal.plan.golden)
         here = replace(journal.plan, suite=bnconform.__version__, golden=golden.hash)
