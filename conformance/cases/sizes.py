@@ -40,8 +40,12 @@ SLOTS = [
     ("dense-prime", (pick("prime", (521, 769, 1021)), channels(5)), 1, "a prime m past 512"),
     ("samples", (odd("samples", 769, 1023), 2, 1, 1), 1, "many samples of one pixel"),
     ("between", (odd("between", 5_001, 12_999), 5), 1, "m between 4,096 and 65,536"),
-    ("plane-151", (1, 6, pick("151", (149, 151)), 151), 1, "planes past 147 by 147, more than four channels"),
+    ("plane-151", (1, 7, pick("151", (149, 151)), 151), 1, "a plane past 147 by 147, an odd number of channels innermost"),
+    ("half-count", (odd("half", 69_001, 70_999), 2), 1, "more float16 samples than float16 can count"),
 ]
+# what a slot is asked beside its size
+WORDS = {"half-count": {"x": "float16", "params": "float32"}}
+MEMORY = {"plane-151": "channels-last"}
 
 
 def sizes():
@@ -54,8 +58,9 @@ def sizes():
             shape=shape,
             axes=axis,
             mean=1.0,
-            steps=[step(), step("infer", dy=None)],
+            steps=[step(memory=MEMORY.get(tag, "contiguous")), step("infer", dy=None)],
             since=2,
+            **WORDS.get(tag, {}),
         )
         yield replace(made, case=replace(made.case, large=large))
 
