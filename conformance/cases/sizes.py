@@ -40,7 +40,7 @@ SLOTS = [
     ("dense-prime", (pick("prime", (521, 769, 1021)), channels(5)), 1, "a prime m past 512"),
     ("samples", (odd("samples", 769, 1023), 2, 1, 1), 1, "many samples of one pixel"),
     ("between", (odd("between", 5_001, 12_999), 5), 1, "m between 4,096 and 65,536"),
-    ("plane-151", (1, 7, pick("151", (149, 151)), 151), 1, "a plane past 147 by 147, an odd number of channels innermost"),
+    ("plane-151", (1, 7, pick("151", (149, 151)), 151), 1, "a plane past 147 by 147, odd channels innermost"),
     ("half-count", (odd("half", 69_001, 70_999), 2), 1, "more float16 samples than float16 can count"),
 ]
 # what a slot is asked beside its size
