@@ -1,5 +1,8 @@
 """`check_train`, `check_infer`: one step as a problem, judged like any other."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from bnconform.backends.contract import WIDENED, Conventions
@@ -9,28 +12,30 @@ from bnconform.conformance.records import FAILED, Case, Observation, Step
 from bnconform.conformance.search.judging import verdicts
 from bnconform.dtypes import NAMES
 from bnconform.errors import DomainError
+from bnconform.layout import Axes
 
 from .arrays import as_numpy
 
 ID = "testing/step"
+Array = Any  # of any library
 
 
 def check_train(
-    x,
-    gamma=None,
-    beta=None,
+    x: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
     *,
-    eps,
-    channel_axes=1,
-    dy=None,
-    mask=None,
-    before=None,
-    decay=None,
-    running_ddof=1,
-    variance="two-pass",
-    reduction="pairwise",
-    compute=None,
-    **outputs,
+    eps: float,
+    channel_axes: Axes = 1,
+    dy: Array | None = None,
+    mask: Array | None = None,
+    before: tuple[Array, Array] | None = None,
+    decay: float | None = None,
+    running_ddof: int = 1,
+    variance: str = "two-pass",
+    reduction: str = "pairwise",
+    compute: str | None = None,
+    **outputs: Array,
 ) -> None:
     """Hold one training step to the definition [BN-2.1 to BN-3.6, BN-5.1].
 
@@ -52,26 +57,35 @@ def check_train(
 
 
 def check_infer(
-    x,
-    gamma=None,
-    beta=None,
+    x: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
     *,
-    running_mean,
-    running_var,
-    eps,
-    channel_axes=1,
-    dy=None,
-    variance="two-pass",
-    reduction="pairwise",
-    compute=None,
-    **outputs,
+    running_mean: Array,
+    running_var: Array,
+    eps: float,
+    channel_axes: Axes = 1,
+    dy: Array | None = None,
+    variance: str = "two-pass",
+    reduction: str = "pairwise",
+    compute: str | None = None,
+    **outputs: Array,
 ) -> None:
     """Hold one inference step to the definition [BN-4.1, BN-5.2]: y, dx, dgamma, dbeta; else as `check_train`."""
     given, numerics = (gamma, beta, running_mean, running_var), (1, variance, reduction, compute)
     _check("infer", {"x": x, "dy": dy}, given, eps, channel_axes, None, numerics, outputs)
 
 
-def _check(mode, arrays, given, eps, channel_axes, decay, numerics, outputs):
+def _check(
+    mode: str,
+    arrays: Mapping[str, Array],
+    given: Sequence[Array],
+    eps: float,
+    channel_axes: Axes,
+    decay: float | None,
+    numerics: tuple[int, str, str, str | None],
+    outputs: Mapping[str, Array],
+) -> None:
     tensors = {f"0.{name}": as_numpy(value) for name, value in arrays.items() if value is not None}
     layer = dict(zip(("gamma", "beta", *STATE), given))
     tensors |= {name: as_numpy(value) for name, value in layer.items() if value is not None}
@@ -85,7 +99,14 @@ def _check(mode, arrays, given, eps, channel_axes, decay, numerics, outputs):
         raise AssertionError("\n".join([f"{len(failed)} of {len(found)} outputs are wrong", *lines]))
 
 
-def _case(mode, tensors, eps, channel_axes, decay, outputs):
+def _case(
+    mode: str,
+    tensors: Mapping[str, np.ndarray],
+    eps: float,
+    channel_axes: Axes,
+    decay: float | None,
+    outputs: tuple[str, ...],
+) -> Case:
     """The problem as a case; every name and type is checked here."""
     x, allowed = tensors["0.x"], _outputs(mode, tensors)
     unknown = [name for name in outputs if name not in allowed]
@@ -96,7 +117,7 @@ def _case(mode, tensors, eps, channel_axes, decay, outputs):
     odd = next((name for name, kind in kinds.items() if kind not in NAMES), None)
     if odd:
         raise DomainError(f"{odd.removeprefix('0.')} has dtype {kinds[odd]}, expected {', '.join(NAMES)}", "BN-8.2")
-    axes = channel_axes if isinstance(channel_axes, tuple | list) else (channel_axes,)
+    axes = tuple(channel_axes) if isinstance(channel_axes, tuple | list) else (channel_axes,)
     if not all(-x.ndim <= axis < x.ndim for axis in axes):
         raise DomainError(f"channel_axes is {channel_axes!r}, expected axes of x, of rank {x.ndim}", "BN-1.1")
     params = kinds.get("gamma") or kinds.get("beta") or kinds["0.x"]
@@ -119,7 +140,7 @@ def _case(mode, tensors, eps, channel_axes, decay, outputs):
     )
 
 
-def _outputs(mode, tensors):
+def _outputs(mode: str, tensors: Mapping[str, np.ndarray]) -> list[str]:
     """Names of the outputs that can be held to anything."""
     names = ["y"] + (["batch_mean", "batch_var"] if mode == "train" else [])
     names += [*STATE] if mode == "train" and "running_mean" in tensors else []
@@ -128,6 +149,6 @@ def _outputs(mode, tensors):
     return names
 
 
-def _conventions(x_dtype, running_ddof, variance, reduction, compute):
+def _conventions(x_dtype: str, running_ddof: int, variance: str, reduction: str, compute: str | None) -> Conventions:
     computes = {**WIDENED, x_dtype: np.dtype(compute).name} if compute else WIDENED
     return Conventions(running_ddof, variance=variance, reduction=reduction, compute=computes)
