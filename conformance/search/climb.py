@@ -4,7 +4,7 @@ Channels are independent problems, so one call of one fixed shape judges a whole
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,12 +20,34 @@ PARENTS = 6  # channels that are kept for each thing climbed on
 COUNTS = (2, 3, 5, 8, 16, 64)
 
 
+def climbed(id: str, conventions: Conventions, dtype: str, size: tuple[int, int], eps: float, decay: float) -> Case:
+    """A training step and an inference of (m, channels), of the lowest rank that the implementation takes."""
+    rank = 2 if 2 in conventions.ranks else min(conventions.ranks)
+    axis = rank - 1 if conventions.channel_axes == "last" else 1
+    shape = tuple(size[0] if a == 0 else size[1] if a == axis else 1 for a in range(rank))
+    outputs = (*TRAIN.outputs, *GRADIENTS, *STATE)
+    steps = (Step("train", ("x", "dy"), outputs), Step("infer", ("x", "dy"), ("y", *GRADIENTS)))
+    has = (True, True, True)
+    return Case(id, "search", ("BN-8.2",), "climbed", shape, (axis,), eps, decay, *(dtype,) * 3, *has, steps)
+
+
+def posed(case: Case, columns: dict[str, np.ndarray]) -> Draft:
+    """The case with these (m, channels) and (channels,), of as many channels as they have."""
+    axis, channels = case.channel_axes[0], columns["gamma"].size
+    case = replace(case, shape=tuple(channels if a == axis else size for a, size in enumerate(case.shape)))
+    tensors = {name: as_dtype(value, case.x_dtype) for name, value in columns.items() if name not in ("x", "dy")}
+    for name in ("x", "dy"):
+        array = as_dtype(laid(columns[name], case.shape, case.channel_axes), case.x_dtype)
+        tensors |= {f"{index}.{name}": array for index in range(len(case.steps))}
+    return Draft(case, tensors)
+
+
 @dataclass
 class Best:
-    """The worst found so far of one measure: its value, and the problem, one channel alone."""
+    """The worst found so far of one measure: its value, and the channel's numbers."""
 
     value: float
-    draft: Draft
+    columns: dict[str, np.ndarray]
 
 
 class Climb:
@@ -34,25 +56,13 @@ class Climb:
     rng: what makes it. dtype: of x, parameters and state.
     """
 
-    def __init__(self, id: str, rng, conventions: Conventions, dtype: str, m: int, channels: int):
+    def __init__(self, id: str, rng, conventions: Conventions, dtype: str, m: int, channels: int, eps=None):
         self.rng, self.m, self.channels, self.dtype = rng, m, channels, dtype
-        self.case = self._case(id, conventions)
+        # float32 numbers: nobody can hold closer ones in its own arithmetic
+        eps = float(np.float32(rng.choice([1e-5, 1e-3, power(rng, -6, 0, 1)[0]]))) if eps is None else eps
+        self.case = climbed(id, conventions, dtype, (m, channels), eps, float(rng.choice([0.5, 0.875, 0.25])))
         self.parents = self._fresh()
         self.best: dict[str, Best] = {}
-
-    def _case(self, id, conventions) -> Case:
-        rank = 2 if 2 in conventions.ranks else min(conventions.ranks)
-        axis = rank - 1 if conventions.channel_axes == "last" else 1
-        shape = tuple(self.m if a == 0 else self.channels if a == axis else 1 for a in range(rank))
-        outputs = (*TRAIN.outputs, *GRADIENTS, *STATE)
-        steps = (Step("train", ("x", "dy"), outputs), Step("infer", ("x", "dy"), ("y", *GRADIENTS)))
-        # float32 numbers: nobody can hold closer ones in its own arithmetic
-        eps = float(np.float32(self.rng.choice([1e-5, 1e-3, power(self.rng, -6, 0, 1)[0]])))
-        decay = float(self.rng.choice([0.5, 0.875, 0.25]))
-        types = (self.dtype,) * 3
-        return Case(
-            id, "search", ("BN-8.2",), "climbed", shape, (axis,), eps, decay, *types, True, True, True, steps
-        )  # fmt: skip
 
     def _fresh(self) -> dict[str, np.ndarray]:
         """A new population: name -> (m, channels) or (channels,)."""
@@ -64,17 +74,6 @@ class Climb:
         """Rounded to numbers of the type, kept in float64."""
         return {name: as_dtype(value, self.dtype).astype(np.float64) for name, value in columns.items()}
 
-    def _draft(self, columns) -> Draft:
-        tensors = {name: as_dtype(columns[name], self.dtype) for name in columns if name not in ("x", "dy")}
-        channels = columns["gamma"].size
-        axis = self.case.channel_axes[0]
-        shape = tuple(channels if a == axis else size for a, size in enumerate(self.case.shape))
-        case = self.case if channels == self.channels else Case(**{**vars(self.case), "shape": shape})
-        for name in ("x", "dy"):
-            array = as_dtype(laid(columns[name], shape, (axis,)), self.dtype)
-            tensors |= {f"{index}.{name}": array for index in range(len(case.steps))}
-        return Draft(case, tensors)
-
     def generation(self, measure: Callable[[Draft], dict[str, np.ndarray]]) -> None:
         """One generation: measured, the worst kept, and their children made.
 
@@ -82,14 +81,14 @@ class Climb:
         """
         columns = self.parents
         chosen = []
-        for name, value in measure(self._draft(columns)).items():
+        for name, value in measure(posed(self.case, columns)).items():
             value = np.where(np.isfinite(value), value, -1.0)
             order = np.argsort(-value, kind="stable")[:PARENTS]
             chosen.extend(order)
             top = order[0]
             if value[top] > 0 and (name not in self.best or value[top] > self.best[name].value):
                 alone = {key: column[..., top : top + 1] for key, column in columns.items()}
-                self.best[name] = Best(float(value[top]), self._draft(alone))
+                self.best[name] = Best(float(value[top]), alone)
         self.parents = self._children(columns, np.unique(chosen))
 
     def _children(self, columns, kept) -> dict[str, np.ndarray]:

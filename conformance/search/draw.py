@@ -25,14 +25,14 @@ RANGES = {
     "float16": ((-2, 1), (-1, 2), (-2, 1)),
 }
 FEW, MANY, HUGE = 1 << 11, 1 << 15, 1 << 18  # values of x in most problems, in every eighth, in every 64th
-LONG = (40, 300, 1100, 2100)  # calls of a long history: past 2,048 a half type counts no further
+LONG = (40, 300, 2100)  # calls of a long history: past 2,048 a half type counts no further
 ATTEMPTS = 200  # draws until one is of a kind that the implementation takes
 
 
 def draw(seed: int, index: int, conventions: Conventions, device: str = "cpu", kinds: int = 0) -> Draft:
     """Problem `index` of a seed, of a kind that an implementation with these conventions takes.
 
-    Every 8th is larger, every 64th huge, every 256th has a long history. kinds: so many different cases, other values
+    Every 8th is larger, one in 64 huge, and one in 64 has a long history. kinds: so many different cases, other values
     each time, for who compiles once a shape; 0 for no limit. Errors: ValueError, if nothing is taken.
     """
     kind = index % kinds if kinds else index
@@ -55,14 +55,19 @@ def size(rng, most: int) -> int:
     return int(np.exp(rng.uniform(0, np.log(most + 1))))
 
 
-def _shape(rng, rank: int, budget: int) -> tuple[int, ...]:
-    """Sizes whose product is at most `budget`; axes of size 1 are frequent, as kernels of size 1 are."""
-    sizes, left = [1] * rank, budget
-    for position, axis in enumerate(rng.permutation(rank)):
-        if position and rng.random() < 0.2:
+def _shape(rng, rank: int, axes, budget: int) -> tuple[int, ...]:
+    """Sizes whose product is at most `budget`, channels first; axes of size 1 are frequent, as kernels have them."""
+    sizes, left = [1] * rank, int(budget ** rng.uniform(0, 0.7))
+    for axis in axes:
+        sizes[axis] = left if len(axes) == 1 and rng.random() < 0.5 else size(rng, left)
+        left = max(1, left // sizes[axis])
+    reduced = [axis for axis in rng.permutation(rank) if axis not in axes]
+    left = budget // prod(sizes)
+    for place, axis in enumerate(reduced):
+        if place and rng.random() < 0.2:
             continue
-        most = left if rng.random() < 0.2 else max(1, int(left ** rng.uniform(0.2, 0.8)))
-        sizes[axis] = size(rng, most)
+        most = left if rng.random() < 0.4 else max(1, int(left ** rng.uniform(0.2, 0.8)))
+        sizes[axis] = int(rng.integers(1, most + 1)) if rng.random() < 0.3 else size(rng, most)
         left //= sizes[axis]
     return tuple(sizes)
 
@@ -77,13 +82,15 @@ def _axes(rng, rank: int, kind: str) -> tuple[int, ...]:
 
 def _case(rng, id: str, index: int, conventions: Conventions) -> Case:
     rank = int(rng.choice([rank for rank in conventions.ranks if rank > 1] or conventions.ranks))
-    long = index % 256 == 255
-    budget = 24 if long else HUGE if index % 64 == 63 else MANY if index % 8 == 7 else FEW
-    shape, axes = _shape(rng, rank, budget), _axes(rng, rank, conventions.channel_axes)
-    if prod(shape) > FEW and rng.random() < 0.5:  # few channels with many values each
-        shape = tuple(min(size, 3) if axis in axes else size for axis, size in enumerate(shape))
-        free = [axis for axis in range(rank) if axis not in axes][int(rng.integers(rank - len(axes)))]
-        shape = tuple(budget // prod(shape) * n if axis == free else n for axis, n in enumerate(shape))
+    long = index % 64 == 20
+    budget = 24 if long else HUGE if index % 64 == 40 else MANY if index % 8 == 7 else FEW
+    axes = _axes(rng, rank, conventions.channel_axes)
+    shape = _shape(rng, rank, axes, budget)
+    if budget > FEW and rng.random() < (0.5 if budget > MANY else 0.2):  # few channels with many values each
+        free = int(rng.choice([axis for axis in range(rank) if axis not in axes]))
+        shape = tuple(min(n, 3) if axis in axes else 1 if axis == free else min(n, 9) for axis, n in enumerate(shape))
+        length = int(budget / prod(shape) * rng.uniform(0.25, 1.0))
+        shape = tuple(max(1, length) if axis == free else n for axis, n in enumerate(shape))
     x = str(rng.choice(conventions.dtypes))
     params = str(rng.choice(conventions.dtypes)) if rng.random() < 0.2 else x
     has = rng.random(3) < (0.92, 0.92, 0.95)
@@ -98,7 +105,7 @@ def _case(rng, id: str, index: int, conventions: Conventions) -> Case:
         shape=shape,
         channel_axes=axes,
         eps=eps,
-        decay=None if rng.random() < (0.5 if long else 0.15) else decay,
+        decay=None if rng.random() < (0.7 if long else 0.15) else decay,
         x_dtype=x,
         param_dtype=params,
         state_dtype=params,

@@ -93,6 +93,22 @@ def flat(draft: Draft, rank: int) -> Draft | None:
     return _settled(replace(case, channel_axes=axes, steps=steps), tensors)
 
 
+def dense(draft: Draft) -> Draft | None:
+    """All reduced axes as one, the channels last: (m, channels), contiguous."""
+    case = draft.case
+    if len(case.shape) == 2 or len(case.channel_axes) > 1 or any("mask" in step.inputs for step in case.steps):
+        return None
+    axis = case.channel_axes[0]
+    tensors = {
+        name: np.moveaxis(value, axis, -1).reshape(-1, value.shape[axis])
+        if name.rpartition(".")[2] in LIKE_X
+        else value
+        for name, value in draft.tensors.items()
+    }
+    steps = tuple(replace(step, memory="contiguous") for step in case.steps)
+    return _settled(replace(case, channel_axes=(1,), steps=steps), tensors)
+
+
 def without_parameter(draft: Draft, name: str) -> Draft | None:
     """No gamma, no beta, or no state."""
     names = ("running_mean", "running_var") if name == "state" else (name,)

@@ -89,13 +89,13 @@ def screen(observation: Observation, draft: Draft, conventions: Conventions) -> 
             whole = True
             continue
         error = np.asarray(got.astype(value.dtype) - value, np.float64)
-        scores[name], open_[name] = _by_channel(draft.case, name, error, radii[name], allowed[name].element)
+        scores[name], open_[name] = by_channel(draft.case, name, error, radii[name], allowed[name].element)
         together = aggregate(error, value.astype(np.float64), allowed[name])
         whole |= bool(got.size and together.score > ROUND)
     return Screen(scores, open_, whole)
 
 
-def _by_channel(case, name, error, radius, allowed):
+def by_channel(case, name, error, radius, allowed):
     """(largest score, whether something is undecided) of each channel."""
     allowed = np.broadcast_to(allowed, error.shape)
     score = np.where(error == 0, 0.0, np.abs(error) / allowed)

@@ -65,6 +65,7 @@ class Shrinker:
         """Passes until one changes nothing, or the time is over."""
         while time.monotonic() < self.until:
             before = size(self.draft)
+            self.take(edits.dense(self.draft))
             for each in (self._steps, self._outputs, self._channels, self._sizes, self._plain, self._parameters):
                 each()
             self._numbers()
