@@ -183,7 +183,7 @@ def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: Al
         return _fail(f"dtype:{got.dtype.name}", f"dtype {got.dtype.name}, expected {kind}", rounded.size)
     if got.size == 0:
         return {"status": "pass", "score": 0.0, "count": 0}
-    values, limit = _wide(got, exact)
+    values, limit = _wide(got, exact, allowed)
     with np.errstate(invalid="ignore", over="ignore"):
         error = values - exact
     return _together(_compare_values(values, exact, limit, allowed.element), aggregate(error, exact, allowed))
@@ -191,14 +191,17 @@ def compare(got: np.ndarray, rounded: np.ndarray, exact: np.ndarray, allowed: Al
 
 def score(got: np.ndarray, exact: np.ndarray, allowed: Allowance) -> float:
     """The score that `compare` gives where shape and type are right."""
-    values, limit = _wide(got, exact)
+    values, limit = _wide(got, exact, allowed)
     return _compare_values(values, exact, limit, allowed.element)["score"] if got.size else 0.0
 
 
 @np.errstate(invalid="ignore", over="ignore")
-def _wide(got, exact):
-    """(values, limit) in float64. limit: the exact values, infinite where the type of `got` cannot hold them."""
-    return got.astype(np.float64), exact.astype(got.dtype).astype(np.float64)
+def _wide(got, exact, allowed):
+    """(values, limit) in float64. limit: the exact values, infinite where the type of `got` cannot hold them, or would
+    not if they were off by their allowance."""
+    reach = np.where(np.isfinite(allowed.element), exact + np.copysign(allowed.element, exact), exact)
+    limit, most = (array.astype(got.dtype).astype(np.float64) for array in (exact, reach))
+    return got.astype(np.float64), np.where(np.isinf(most), most, limit)
 
 
 def _together(found, sums: Aggregate) -> dict:

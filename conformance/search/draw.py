@@ -10,6 +10,7 @@ import numpy as np
 
 from bnconform.backends.contract import Conventions
 from bnconform.backends.needs import refusal
+from bnconform.dtypes import unit_roundoff
 
 from ..accuracy.problems import GRADIENTS, SHAPES, power
 from ..cases.draft import Draft, as_dtype
@@ -24,7 +25,8 @@ RANGES = {
     "bfloat16": ((-3, 3), (-1, 3), (-3, 3)),
     "float16": ((-2, 1), (-1, 2), (-2, 1)),
 }
-FEW, MANY, HUGE = 1 << 11, 1 << 15, 1 << 18  # values of x in most problems, in every eighth, in every 64th
+FEW, MANY, HUGE = (4, 11), (11, 17), 1 << 18  # binary exponents of x's size, in every eighth problem; one in 64
+ONCE = 1 << 14  # values of x beyond which there is one call
 LONG = (40, 300, 2100)  # calls of a long history: past 2,048 a half type counts no further
 ATTEMPTS = 200  # draws until one is of a kind that the implementation takes
 
@@ -83,16 +85,19 @@ def _axes(rng, rank: int, kind: str) -> tuple[int, ...]:
 def _case(rng, id: str, index: int, conventions: Conventions) -> Case:
     rank = int(rng.choice([rank for rank in conventions.ranks if rank > 1] or conventions.ranks))
     long = index % 64 == 20
-    budget = 24 if long else HUGE if index % 64 == 40 else MANY if index % 8 == 7 else FEW
+    budget = int(2 ** rng.uniform(*(MANY if index % 8 == 7 else FEW)))
+    budget = 24 if long else HUGE if index % 64 == 40 else budget
     axes = _axes(rng, rank, conventions.channel_axes)
     shape = _shape(rng, rank, axes, budget)
-    if budget > FEW and rng.random() < (0.5 if budget > MANY else 0.2):  # few channels with many values each
+    if budget > 1 << FEW[1] and rng.random() < (0.5 if budget == HUGE else 0.2):  # few channels of many values
         free = int(rng.choice([axis for axis in range(rank) if axis not in axes]))
         shape = tuple(min(n, 3) if axis in axes else 1 if axis == free else min(n, 9) for axis, n in enumerate(shape))
         length = int(budget / prod(shape) * rng.uniform(0.25, 1.0))
         shape = tuple(max(1, length) if axis == free else n for axis, n in enumerate(shape))
     x = str(rng.choice(conventions.dtypes))
-    params = str(rng.choice(conventions.dtypes)) if rng.random() < 0.2 else x
+    least = unit_roundoff(conventions.compute[x])  # of what is wider than the arithmetic nothing is promised
+    params = str(rng.choice([name for name in conventions.dtypes if unit_roundoff(name) >= least] or [x]))
+    params = params if rng.random() < 0.2 else x
     has = rng.random(3) < (0.92, 0.92, 0.95)
     # kept exact in the arithmetic: an implementation in float32 cannot hold a closer number
     decay = float(np.float32(rng.choice([0.0, 0.5, 0.875, 0.9, 0.99, 0.999, 1.0])))
@@ -124,7 +129,7 @@ def _long(rng) -> tuple[Step, ...]:
 
 def _steps(rng, shape, axes, has, conventions) -> tuple[Step, ...]:
     """One to six calls of one layer; options: n, its batch size; "repeat": the tensors of the call before."""
-    count = 1 if prod(shape) > MANY else int(rng.integers(1, 7))
+    count = 1 if prod(shape) > ONCE else int(rng.integers(1, 7))
     gradients = [name for name, present in zip(("dgamma", "dbeta"), has) if present]
     batches = [shape[0], shape[0], size(rng, 2 * shape[0]), 1 if rng.random() < 0.2 else shape[0]]
     steps = []

@@ -112,7 +112,8 @@ def dense(draft: Draft) -> Draft | None:
 def without_parameter(draft: Draft, name: str) -> Draft | None:
     """No gamma, no beta, or no state."""
     names = ("running_mean", "running_var") if name == "state" else (name,)
-    if not getattr(draft.case, f"has_{name}"):
+    needed = name == "state" and any(step.mode != "train" for step in draft.case.steps)
+    if needed or not getattr(draft.case, f"has_{name}"):
         return None
     gone = {*names, f"d{name}"}
     steps = tuple(replace(s, outputs=tuple(o for o in s.outputs if o not in gone)) for s in draft.case.steps)

@@ -210,13 +210,14 @@ class Near:
 
 
 PARAGRAPHS = (
-    """{count:,} random problems (seed {seed}: shapes, types, conditioning, histories; at most {most:,} numbers each), answered by
-    {right} right variants and {wrong} mistakes, of which {shown} show in some answer. Every policy judges the same answers
-    against the same exact values. *False alarms*: share of the right variants' answers that it calls wrong, and that of the
-    variant it treats worst. *Missed*: share of the wrong answers that it accepts, counted where some output is more than
-    {telling:g} times as far off as the farthest of all right variants; and how many mistakes it accepts in every problem.""",
-    """For TorchCTS its tolerance is taken: it asks one shape itself, and does not install beside torch 2.13. The bound from
-    max|x| is u m max|x| for statistics, times the largest slope for the rest, as hipDNN's kind is. `python -m
+    """{count:,} random problems (seed {seed}: shapes, types, conditioning, histories; at most {most:,} numbers each),
+    answered by {right} right variants and {wrong} mistakes, of which {shown} show in some answer. Every policy judges
+    the same answers against the same exact values. *False alarms*: share of the right variants' answers that it calls
+    wrong, and that of the variant it treats worst. *Missed*: share of the wrong answers that it accepts, counted where
+    some output is more than {telling:g} times as far off as the farthest of all right variants; and how many mistakes
+    it accepts in every problem.""",
+    """For TorchCTS its tolerance is taken: it asks one shape itself, and does not install beside torch 2.13. The bound
+    from the largest input is u m max|x| for statistics, times the largest slope for the rest. `python -m
     bnconform.conformance.search.policies` writes this page.""",
 )
 

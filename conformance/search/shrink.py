@@ -100,13 +100,13 @@ class Shrinker:
         case = self.draft.case
         if len(case.channel_axes) > 1 or case.shape[case.channel_axes[0]] == 1:
             return
+        if self.take(edits.channel(self.draft, 0)):
+            return
         found = self.verdict(self.draft)
         worst = found.worst_index if found and found.worst_index else ()
         at = worst[case.channel_axes[0]] if len(worst) == len(case.shape) else worst[0] if worst else 0
         # the oracle may have been asked about some channels only: `at` counts those
-        for which in dict.fromkeys((min(at, case.shape[case.channel_axes[0]] - 1), 0)):
-            if self.take(edits.channel(self.draft, which)):
-                return
+        self.take(edits.channel(self.draft, min(at, case.shape[case.channel_axes[0]] - 1)))
 
     def _sizes(self):
         """Every axis in all steps at once, then the batch of each step."""

@@ -66,3 +66,10 @@ def test_message_says_error_allowance_and_place():
         found["message"]
         == "1 of 4 values differ; worst at (1, 0): got 3.5, expected 3, error 0.5, allowance 0.001, score 500"
     )
+
+
+@pytest.mark.parametrize("allowed, status", [(1e3, "pass"), (1.0, "fail"), (np.inf, "fail")])
+def test_overflow_is_right_only_where_the_allowance_reaches_it(allowed, status):
+    exact = np.array([65_000.0])
+    got = np.array([np.inf], np.float16)
+    assert compare(got, exact.astype(np.float16), exact, Allowance.independent([allowed]), "float16")["status"] == status

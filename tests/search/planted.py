@@ -7,9 +7,11 @@ Each is a right layer with one wrong turn, as kernels and caches take them.
 
 import itertools
 import time
+from dataclasses import replace
 
 import numpy as np
 
+from bnconform.backends.contract import WIDENED
 from bnconform.backends.numpy_ import NumpyReference
 from bnconform.layout import Layout
 
@@ -28,7 +30,9 @@ def planted(kind):
 
 
 class Layer(NumpyReference):
-    """The right layer, with what faults need at hand."""
+    """The right layer, with what faults need at hand; it declares no more than float32, which is judged faster."""
+
+    conventions = replace(NumpyReference.conventions, compute=WIDENED)
 
     def __init__(self, config, *given):
         super().__init__(config, *given)
