@@ -71,7 +71,7 @@ def test_search_raises_no_alarm_on_the_reference_and_goes_on_where_it_was(name, 
         search = Search(asker, seed=11)
         for _ in range(24):
             search.step()
-        assert not search.finds and search.problems > 500
+        assert not search.finds and search.problems > 100
         search.save(tmp_path / "state.json")
         later = Search(asker, seed=11)
         later.resume(tmp_path / "state.json")
@@ -89,8 +89,8 @@ def test_search_finds_what_torch_does_with_x_and_dy_in_other_orders():
     asker = Asker("torch")
     try:
         search = Search(asker, seed=0)
-        search.round = 98
+        search.round = 13
         search.step()
-        assert ("dx", "value", "float64") in search.known
+        assert ("dx", "value", "float32") in search.known
     finally:
         asker.close()
