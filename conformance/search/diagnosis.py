@@ -12,7 +12,7 @@ from ..records import FAILED
 from . import edits
 
 LARGE = 4096  # values beyond which the problem as it came is not diagnosed, only the shrunk one
-BUDGET = 5.0  # processor seconds of one diagnosis
+BUDGET = 3.0  # processor seconds of one diagnosis
 
 
 def diagnosis(asker, conventions, before: Draft, after: Draft) -> str:

@@ -222,6 +222,9 @@ def _tensors(rng, case: Case) -> dict[str, np.ndarray]:
         shape = step_shape(case, step)
         if not step.options.get("repeat"):
             drawn = [laid(column, shape, case.channel_axes) for column in values.columns(prod(shape) // prod(sizes))]
+            if step.memory.endswith("expanded"):  # the gradient of a sum: one number, or one a slice
+                axes = tuple(range(len(shape))) if rng.random() < 0.5 else (int(rng.integers(len(shape))),)
+                drawn[1] = np.broadcast_to(np.mean(drawn[1], axes, keepdims=True), shape)
         for name, value in zip(("x", "dy"), drawn):
             if name in step.inputs:
                 tensors[f"{index}.{name}"] = as_dtype(value, case.x_dtype)

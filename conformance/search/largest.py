@@ -25,7 +25,7 @@ from bnconform.dtypes import smallest, unit_roundoff
 from bnconform.oracle.formats import floor_log2
 
 from ..cases.draft import Draft
-from ..golden.freeze import answer
+from ..golden.answer import answer
 from ..golden.store import Golden
 from ..judge.allowances import output_dtype
 from .climb import Climb, climbed, posed

@@ -5,6 +5,7 @@ is called as the contract says, with a configuration of plain fields.
 """
 
 import re
+from dataclasses import asdict
 
 import numpy as np
 
@@ -14,9 +15,9 @@ from ..cases.draft import Draft
 from ..cases.memory import words
 from ..judge.compare import Expectation
 from ..records import Verdict
+from ..run.observe import config_of
 from ..run.process import Hello
 
-FIELDS = ("shape", "channel_axes", "eps", "decay", "x_dtype", "param_dtype", "state_dtype")
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
 CONTRACT = {  # how any class under the contract is called
     "import": "from types import SimpleNamespace\nfrom {module} import {name}",
@@ -44,9 +45,9 @@ def script(name: str, hello: Hello, draft: Draft, verdict: Verdict, expected: Ex
     """The text: a comment, the layer, the calls, and what comes out beside what should."""
     case, say = draft.case, {**CONTRACT, **hello.script}
     module, _, cls = entry(name).target.partition(":")
-    config = ", ".join(f"{field}={getattr(case, field)!r}" for field in FIELDS)
-    config += f", rank={len(case.shape)}, channels={tuple(case.shape[a] for a in case.channel_axes)}"
-    config += ", device='cpu', defaults=False"
+    plain = asdict(config_of(case, "cpu"))
+    plain |= {"rank": len(case.shape), "channels": tuple(case.shape[axis] for axis in case.channel_axes)}
+    config = ", ".join(f"{field}={value!r}" for field, value in plain.items())
     known = {
         "module": module,
         "name": cls,

@@ -72,4 +72,6 @@ def test_message_says_error_allowance_and_place():
 def test_overflow_is_right_where_the_allowance_reaches_it(allowed, status):
     exact = np.array([65_000.0])
     got = np.array([np.inf], np.float16)
-    assert compare(got, exact.astype(np.float16), exact, Allowance.independent([allowed]), "float16")["status"] == status
+    assert (
+        compare(got, exact.astype(np.float16), exact, Allowance.independent([allowed]), "float16")["status"] == status
+    )
