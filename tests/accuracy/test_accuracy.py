@@ -4,11 +4,11 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from variant_backend import backend_of
 
 from bnconform.allowance import Allowance, Numerics, StateAllowance, batch_allowance
 from bnconform.backends.contract import Conventions
 from bnconform.conformance.accuracy import exact, tables, tight
+from bnconform.conformance.accuracy.backend import backend_of
 from bnconform.conformance.accuracy.cli import LEAST_MEDIAN, LEAST_MISTAKE
 from bnconform.conformance.accuracy.grade import allowance_curve, figure, grade
 from bnconform.conformance.accuracy.kernels import FAIR, MISTAKES

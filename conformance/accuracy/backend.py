@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnconform.backends.contract import WIDENED, Conventions
-from bnconform.conformance.accuracy.kernels import Variant
 from bnconform.dtypes import dtype
 from bnconform.layout import Layout
+
+from .kernels import Variant
 
 
 @dataclass
