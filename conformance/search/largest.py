@@ -175,7 +175,7 @@ def _cell(asker, name, found, case, problems) -> Cell | None:
         exact=_decimal(exact),
         version=asker.hello.version,
         date=datetime.date.today().isoformat(),
-        golden=Golden().manifest["version"],
+        golden=Golden().manifest.version,
     )
 
 
