@@ -4,6 +4,7 @@ import datetime
 import json
 from pathlib import Path
 
+from ..rows import rows
 from .compare import differences, measured
 from .layers import HOMES
 from .pairs import PAIRS, STATE_ONLY, table
@@ -23,19 +24,19 @@ def measure(name: str) -> None:
     data["versions"][name], data["rows"][name] = found["version"], [vars(row) for row in found["rows"]]
     for part in ("versions", "rows"):
         data[part] = {name: data[part][name] for name in HOMES if name in data[part]}
-    DATA.write_text(json.dumps(data, indent=1) + "\n")
+    DATA.write_text(rows(data, 3))
     PAGE.write_text(page(data))
 
 
 def rows_of(data: dict) -> dict[str, list[Row]]:
-    return {name: [Row(**row) for row in rows] for name, rows in data["rows"].items()}
+    return {name: [Row(**row) for row in found] for name, found in data["rows"].items()}
 
 
 def page(data: dict) -> str:
     """The rows in which implementations differ, those in which none does, and what to write when leaving torch."""
-    rows = rows_of(data)
-    names, by = list(rows), {name: {row.property: row for row in found} for name, found in rows.items()}
-    properties = list(dict.fromkeys(row.property for found in rows.values() for row in found))
+    asked = rows_of(data)
+    names, by = list(asked), {name: {row.property: row for row in found} for name, found in asked.items()}
+    properties = list(dict.fromkeys(row.property for found in asked.values() for row in found))
     keys = {p: {json.dumps(by[n][p].key) for n in names if p in by[n]} for p in properties}
     cell = lambda name, p: by[name][p].finding.replace("|", "\\|") if p in by[name] else "not asked"
     lines = [
@@ -53,7 +54,7 @@ def page(data: dict) -> str:
     lines += ["", f"The same everywhere: {', '.join(alike) or 'nothing'}."]
     for name in names:
         if name != FROM and FROM in names:
-            found = [d for d in differences(FROM, name, rows[FROM], rows[name]) if not d.equal]
+            found = [d for d in differences(FROM, name, asked[FROM], asked[name]) if not d.equal]
             lines += [
                 "",
                 f"## From {FROM} to {name}",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..rows import rows
 from .forms import FORMS, read_layer, write_layer
 from .layers import HOMES
 from .prove import RATE, STEPS, Run, batches, run
@@ -125,13 +126,7 @@ def _cells(source, target, told, folder, cache):
 
 def write(found: dict) -> None:
     """pairs.json, a line a pair."""
-    text = json.dumps(found | {"cells": 0}, indent=1)
-    line = lambda target, cell: f"   {json.dumps(target)}: {json.dumps(cell)}"
-    rows = [
-        f"  {json.dumps(source)}: {{\n" + ",\n".join(line(*item) for item in row.items()) + "\n  }"
-        for source, row in found["cells"].items()
-    ]
-    PAIRS.write_text(text.replace('"cells": 0', '"cells": {\n' + ",\n".join(rows) + "\n }") + "\n")
+    PAIRS.write_text(rows(found, 3))
 
 
 def table(found: dict) -> list[str]:
