@@ -4,6 +4,8 @@ NAME is anything that `bnconform run` takes. `--bn-quick`, `--bn-case PATTERN`, 
 what the command's options do.
 """
 
+from dataclasses import replace
+
 import pytest
 
 
@@ -22,22 +24,47 @@ def pytest_collection_modifyitems(session, config, items):
     name = config.getoption("--bn-backend")
     if not name:
         return
-    from .run.plan import Options, UsageError, known_for, select
+    from .run.plan import Options, check_name, known_for, select
     from .run.supervisor import Supervisor
+    from .run.use import WRONG_USE
+    from .text import line
 
     options = Options(device=config.getoption("--bn-device"), known=tuple(config.getoption("--bn-known")))
     try:
+        check_name(name)
         cases = select(options.golden, tuple(config.getoption("--bn-case")), config.getoption("--bn-quick"))
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
+        known = known_for(name, options)
+    except WRONG_USE as error:
+        raise pytest.UsageError(line(error)) from None
     supervisor = Supervisor(name, options)
     hello = supervisor.open()
     config.add_cleanup(supervisor.close)
     if hello.problem:
-        raise pytest.UsageError(f"{name}: {hello.text}")
+        raise pytest.UsageError(f"{line(name)}: {line(hello.text)}")
     parent = BackendNode.from_parent(session, name=f"bnconform[{name}]", nodeid=f"bnconform[{name}]")
-    parent.supervisor, parent.known = supervisor, known_for(name, options)
+    parent.supervisor, parent.known, parent.judged = supervisor, known, []
+    config.pluginmanager.register(Notes(parent), "bnconform-notes")
     items.extend(CaseItem.from_parent(parent, name=case.id, case=case) for case in cases)
+
+
+class Notes:
+    """At the end of the session, what is no failure and should be known, as a run says it."""
+
+    def __init__(self, parent):
+        self.parent = parent
+
+    def pytest_terminal_summary(self, terminalreporter):
+        from .report.data import notes
+        from .run.schedule import Judged
+
+        supervisor, twice, verdicts = self.parent.supervisor, {}, []
+        for found, observation in self.parent.judged:
+            verdicts += found
+            if observation.differing is not None:
+                twice[observation.case] = observation.differing
+        judged = Judged(supervisor.name, supervisor.hello, "cpu", tuple(verdicts), twice=twice)
+        for note in notes(judged):
+            terminalreporter.write_line(f"note {self.parent.name}: {note}", yellow=True)
 
 
 class BackendNode(pytest.Collector):
@@ -58,7 +85,8 @@ class CaseItem(pytest.Item):
         from .records import FAILED
         from .run.schedule import judge_case
 
-        verdicts, _ = judge_case(self.parent.supervisor, self.case, self.parent.known)
+        verdicts, observation = judge_case(self.parent.supervisor, self.case, self.parent.known)
+        self.parent.judged.append((verdicts, replace(observation, outputs={})))
         bad = [v for v in verdicts if v.status in FAILED]
         if bad:
             raise CaseFailed(bad)

@@ -11,6 +11,8 @@ from bnconform.backends.contract import Config
 from ..cases.memory import arrange, words
 from ..operations import GIVEN, STATE, Unsupported, batches, of_step
 from ..records import Case, Failure, Observation
+from ..text import clean
+from ..text import name as shown
 
 
 def config_of(case: Case, device: str, defaults: bool = False) -> Config:
@@ -45,7 +47,7 @@ def observe(
     except Unsupported as reason:
         failure = Failure("unsupported", "", str(reason), session.step)
     except Exception as error:  # whatever a backend raises is a result
-        failure = Failure("raised", type(error).__name__, _text(error), session.step)
+        failure = Failure("raised", shown(type(error).__name__), _text(error), session.step)
     return Observation(case.id, session.outputs, tuple(session.changed), failure, time.perf_counter() - started)
 
 
@@ -53,7 +55,7 @@ def _text(error: Exception) -> str:
     """The message, and the innermost line it came from."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno})" if frames else ""
-    return f"{error}"[:2000] + place
+    return clean(error) + place
 
 
 class _Session:

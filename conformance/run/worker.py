@@ -28,6 +28,7 @@ from bnconform.backends.registry import NotInstalled, UnknownImplementation, ent
 
 from ..records import Failure, Observation
 from ..text import clean
+from ..text import name as shown
 from .code import code_of
 from .nurse import nursed
 from .observe import observe
@@ -92,7 +93,7 @@ def answer(backend: type, question: Question, device: str) -> Observation:
         spent = compiling(backend) - compiled
         return replace(observation, compiling=min(max(spent, 0.0), observation.seconds))
     except BaseException as error:  # SystemExit and KeyboardInterrupt raised by a backend are its results too
-        return Observation(case.id, {}, failure=Failure("raised", type(error).__name__, _text(error)))
+        return Observation(case.id, {}, failure=Failure("raised", shown(type(error).__name__), _text(error)))
 
 
 def settings(backend: type, device: str) -> dict[str, str]:

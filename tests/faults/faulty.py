@@ -16,6 +16,7 @@ import numpy as np
 from bnconform.backends.numpy_ import NumpyReference
 
 VICTIM = "dtypes/float16-dense"
+ASKED_TWICE = "dtypes/float64-dense"  # a victim that the run asks a second time
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Fault:
     """One way to misbehave. status, kind, text: what the worst verdict of the victim must say; text is part of the
     message.
 
-    options: of the run. module: where it is; source: of that module, where the fault is in the import.
+    options: of the run. victim: the case. module, source: where it is, and what, where the fault is in its import.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Fault:
     options: tuple[tuple[str, float], ...] = ()
     module: str = "faulty_module"
     source: str | None = None
+    victim: str = VICTIM
 
     @property
     def implementation(self) -> str:
@@ -43,7 +45,7 @@ class Fault:
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(status, kind="", text="", **options):
+def fault(status, kind="", text="", victim=VICTIM, **options):
     """Make a backend of `misbehave(layer, out, x)`, which gets the right outputs and gives others; its docstring says
     what it does."""
 
@@ -55,10 +57,10 @@ def fault(status, kind="", text="", **options):
 
             def train(self, x, dy):
                 out = super().train(x, dy)
-                return misbehave(self, out, x) if self.config.x_dtype == "float16" else out
+                return misbehave(self, out, x) if self.config.x_dtype in victim else out
 
         name, module = misbehave.__name__, misbehave.__module__
-        FAULTS[name] = Fault(name, misbehave.__doc__, status, kind, text, tuple(options.items()), module)
+        FAULTS[name] = Fault(name, misbehave.__doc__, status, kind, text, tuple(options.items()), module, victim=victim)
         return Faulty
 
     return make
@@ -82,6 +84,28 @@ def raises_unprintable(layer, out, x):
             raise Mute
 
     raise Mute
+
+
+@fault("crashed", "raised:GoldenError", "the files are damaged")
+def raises_like_the_suite(layer, out, x):
+    """raises an error that is called like one of this suite"""
+
+    class GoldenError(Exception):
+        pass
+
+    raise GoldenError("the files are damaged")
+
+
+@fault("crashed", "raised:ValueError", r"[/] [cpu] \x1b[2J \ud800 \u202e \x00")
+def raises_signs(layer, out, x):
+    """raises an error whose text would move the terminal, and is 5 MB long"""
+    raise ValueError("[/] [cpu] \x1b[2J \ud800 \u202e \x00" + 5_000_000 * "x")
+
+
+@fault("crashed", "raised:xxx", "characters)")
+def raises_long_name(layer, out, x):
+    """raises an error whose class has a name of 5 MB"""
+    raise type(5_000_000 * "x", (Exception,), {})(5_000_000 * "y")
 
 
 @fault("crashed", "raised:RecursionError")
@@ -205,7 +229,7 @@ def returns_ragged(layer, out, x):
     return out | {"y": [[1.0], [1.0, 2.0]]}
 
 
-@fault("crashed", "garbage:size", "400 MiB")
+@fault("crashed", "garbage:size", "shape (100, 1048576), 400 MiB; here a result has at most 0.06 MiB")
 def returns_large(layer, out, x):
     """returns an array of 400 MiB"""
     return out | {"y": np.zeros((100, 1 << 20), np.float32)}
@@ -215,6 +239,14 @@ def returns_large(layer, out, x):
 def returns_endless(layer, out, x):
     """returns a broadcast array of a petabyte"""
     return out | {"y": np.broadcast_to(np.float64(0), (1 << 47,))}
+
+
+@fault("fail", "value", "asked a second time: ", victim=ASKED_TWICE)
+def answers_otherwise_again(layer, out, x):
+    """answers rightly the first time, and wrongly when it is asked again"""
+    times = type(layer).__dict__.get("times", 0)
+    type(layer).times = times + 1
+    return out | {"y": out["y"] + out["y"].dtype.type(times > 0)}
 
 
 @fault("fail", "changed", "shares memory with an input")

@@ -13,8 +13,10 @@ from pathlib import Path
 from faults.breaks import BREAKS, Break, play
 from faults.faulty import VICTIM, Fault
 from faults.faulty_system import FAULTS  # all of them: those of `faulty` are in it by then
+from faults.misfortunes import MISFORTUNES, Misfortune
+from faults.misfortunes import play as play_misfortune
 
-from bnconform.conformance.run.plan import Options, select
+from bnconform.conformance.run.plan import Options
 from bnconform.conformance.run.schedule import Judged, Listener, run
 
 BEFORE, AFTER = "shapes/dense", "shapes/ncl"
@@ -45,10 +47,21 @@ break, by the hash of all but times.
 """
 
 
+MISFORTUNES_HEAD = """
+# What goes wrong around a run
+
+Real runs of the command line (`misfortunes.py`), each in a folder of its own. The last two columns say whether the JSON
+report and the table came; "–" where they were not asked for, or nothing was judged.
+
+| what goes wrong | exit status | the last line on stderr | report | table |
+|---|---|---|---|---|
+"""
+
+
 def judge_fault(fault: Fault) -> Judged:
     """The run over the three cases; the backend of an import fault is written to a folder of its own first."""
-    cases = select(Options().golden, (BEFORE, VICTIM, AFTER))
-    cases = [case for name in (BEFORE, VICTIM, AFTER) for case in cases if case.id == name]
+    golden = Options().golden
+    cases = [golden.cases[name] for name in (BEFORE, fault.victim, AFTER)]
     options = Options(**dict(fault.options))
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         if fault.source is not None:
@@ -61,17 +74,17 @@ def statuses(judged: Judged, case: str) -> list[str]:
     return sorted({verdict.status for verdict in judged.verdicts if verdict.case == case})
 
 
-def worst(judged: Judged):
+def worst(judged: Judged, victim: str = VICTIM):
     """The verdict that says what happened: on the inputs, else the first of the victim's that is no pass, or its
     first."""
-    found = [verdict for verdict in judged.verdicts if verdict.case == VICTIM]
+    found = [verdict for verdict in judged.verdicts if verdict.case == victim]
     found.sort(key=lambda verdict: verdict.output != "inputs")
     return next((v for v in found if v.status != "pass"), found[0])
 
 
 def row(fault: Fault, judged: Judged) -> str:
     """One line of the table."""
-    verdict = worst(judged)
+    verdict = worst(judged, fault.victim)
     others = ", ".join(" and ".join(statuses(judged, case)) for case in (BEFORE, AFTER))
     text = re.sub(r"0x[0-9a-f]+|/\S*/", "", f"{verdict.kind}: {verdict.message}" if verdict.kind else "")
     text = text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
@@ -86,11 +99,22 @@ def break_row(fault: Break) -> str:
     return f"| {fault.name} | {found.status} | {found.said} | {found.kept} | {found.left} | {same} |\n"
 
 
+def misfortune_row(misfortune: Misfortune) -> str:
+    """One line of the third table. Errors: AssertionError, where a promise was not kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = play_misfortune(misfortune, Path(folder))
+    assert not found.broken, found
+    came = " | ".join("came" if asked else "–" for asked in (misfortune.report, misfortune.table))
+    return f"| {misfortune.says} | {found.status} | {found.said[:WIDTH]} | {came} |\n"
+
+
 def main() -> None:
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
     rows = [HEAD, *(row(fault, judge_fault(fault)) for fault in FAULTS.values())]
-    path.write_text("".join([*rows, BREAKS_HEAD, *map(break_row, BREAKS)]))
-    print(f"wrote {os.fspath(path)}: {len(FAULTS)} faults, {len(BREAKS)} broken runs")
+    path.write_text(
+        "".join([*rows, BREAKS_HEAD, *map(break_row, BREAKS), MISFORTUNES_HEAD, *map(misfortune_row, MISFORTUNES)])
+    )
+    print(f"wrote {os.fspath(path)}: {len(FAULTS)} faults, {len(BREAKS)} broken runs, {len(MISFORTUNES)} misfortunes")
 
 
 if __name__ == "__main__":
