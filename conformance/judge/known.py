@@ -12,6 +12,7 @@ from packaging.version import InvalidVersion, Version
 from ..records import Verdict
 from ..schema import SchemaError, parse
 from ..schema import read as schema_read
+from ..text import line
 
 MOST = 1 << 24  # bytes of a file
 # parts of the suite's outputs; the largest of a built-in implementation are 5 % for one reason and 10 % in all
@@ -103,14 +104,14 @@ def read(path) -> list[Known]:
 
 def _entries(where, data):
     if isinstance(data, dict) and isinstance(script := data.get("script"), list):
-        data = data | {"script": "".join(f"{line}\n" for line in script)}
+        data = data | {"script": "".join(f"{each}\n" for each in script)}
     group = schema_read(_Group, data, where)
     if not (group.link or group.script):
         raise KnownError(f"{where} has neither link nor script, expected evidence")
     try:
         SpecifierSet(group.versions)
     except InvalidSpecifier as error:
-        raise KnownError(f"{where}: {error}") from None
+        raise KnownError(f"{where}: {line(error, 300)}") from None
     _some(where, group, "reason", "differs", "devices")
     if unknown := set(group.devices) - {"cpu", "gpu"}:
         raise KnownError(f"{where}: devices has {min(unknown)[:40]!r}, expected cpu or gpu")
@@ -147,9 +148,8 @@ def check_ids(known: list[Known], case_outputs: dict[str, tuple[str, ...]]) -> N
     for entry in known:
         matching = [o for case, outputs in case_outputs.items() if fnmatchcase(case, entry.cases) for o in outputs]
         if not any(fnmatchcase(o, pattern) for o in matching for pattern in entry.outputs):
-            raise KnownError(
-                f"a known difference matches no case: {entry.cases} {' '.join(entry.outputs)} ({entry.reason})"
-            )
+            text = f"{entry.cases} {' '.join(entry.outputs)} ({entry.reason})"
+            raise KnownError(f"a known difference matches no case: {line(text, 300)}")
     _check_extent(known, case_outputs)
 
 
@@ -168,7 +168,7 @@ def _check_extent(known, case_outputs):
     for most, what, found in parts:
         if len(found) > most * len(everything):
             raise KnownError(
-                f"known differences excuse {len(found)} of {len(everything)} outputs {what}, "
+                f"known differences excuse {len(found)} of {len(everything)} outputs {line(what, 300)}, "
                 f"expected at most {most:.0%}: name the cases for which there is evidence"
             )
 

@@ -10,6 +10,7 @@ from ..judge.compare import BASIC
 from ..run.plan import UsageError
 from ..run.process import Hello
 from ..schema import SchemaError, parse
+from ..text import line
 
 MOST = 1 << 20  # bytes of port.json and export.json
 
@@ -55,7 +56,7 @@ def read_declaration(blob: bytes) -> tuple[str, Hello]:
     data = parse_json("port.json", blob)
     unknown = sorted(set(data) - {"name", "version", *DECLARED})
     if unknown:
-        raise UsageError(f"port.json has {unknown[0]!r}, expected name, version, {', '.join(DECLARED)}")
+        raise UsageError(f"port.json has {line(unknown[0], 80)!r}, expected name, version, {', '.join(DECLARED)}")
     name, version = (_label(key, data.pop(key, None)) for key in ("name", "version"))
     for key, value in data.items():
         accepts, expected = CHECKS[key]
@@ -69,7 +70,7 @@ def read_declaration(blob: bytes) -> tuple[str, Hello]:
         words["compute"] = WIDENED | words["compute"]
         return name, Hello(version=version, conventions=Conventions(**words))
     except ValueError as error:
-        raise UsageError(f"port.json: {error}") from None
+        raise UsageError(f"port.json: {line(error, 300)}") from None
 
 
 def _label(key, value):

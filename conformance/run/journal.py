@@ -25,6 +25,7 @@ from typing import Any
 
 from ..records import Observation, Verdict
 from ..schema import SchemaError, read
+from ..text import line
 from .plan import Plan
 from .process import Hello
 from .wire import PREFIX, WireError, pack_observation, unpack, unpack_observation
@@ -137,7 +138,7 @@ class Journal:
         except OSError as error:
             raise JournalError(f"cannot read {path}: {error.strerror}") from None
         except (SchemaError, WireError, KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
-            raise JournalError(f"{path} holds a record that cannot be read: {type(error).__name__}: {error}") from None
+            raise JournalError(f"{path} holds a record that cannot be read: {line(repr(error), 300)}") from None
         if journal is None:
             raise JournalError(f"{path} is no journal of a run (expected {SCHEMA} in its first line)")
         return journal, whole

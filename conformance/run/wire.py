@@ -26,6 +26,7 @@ from ..text import clean, line, name
 MAGIC = b"bncf"
 PREFIX = struct.Struct("<4sIQQ")  # magic, CRC-32 of header and data, length of the header, length of the data
 HEADER = 1 << 20  # bytes of a header, at most
+NUMBERS = frozenset(np.dtype(code).name for code in "?bhilqBHILQefdgFDG")  # what an output may be, beside NAMES
 SPARE = 1 << 16  # bytes that every output may have beside what its question leads to expect
 
 
@@ -109,9 +110,9 @@ def unpack(prefix: bytes, body: bytes) -> tuple[dict, dict[str, np.ndarray]]:
 
 
 def _array(data, kind, shape):
-    numpy_type = dtype(kind) if kind in NAMES else np.dtype(str(kind))
-    if numpy_type.kind not in "fiubcV" or numpy_type.fields or numpy_type.hasobject:
-        raise ValueError(f"dtype {kind}")
+    if kind not in NAMES and kind not in NUMBERS:
+        raise ValueError(f"dtype {kind!r}")
+    numpy_type = dtype(kind) if kind in NAMES else np.dtype(kind)
     if not all(type(size) is int and size >= 0 for size in shape):
         raise ValueError(f"shape {shape}")
     if len(data) != math.prod(shape) * numpy_type.itemsize:

@@ -192,7 +192,8 @@ def play(misfortune: Misfortune, folder: Path) -> Outcome:
     place.mkdir()
     for name, text in misfortune.files:
         (place / name).write_text(text)
-    path = os.pathsep.join([str(modules), os.environ.get("PYTHONPATH", "")])
+    inherited = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    path = os.pathsep.join([str(modules), *inherited])
     tried = f'bnconform() {{ "{sys.executable}" -P -m bnconform.conformance.cli "$@"; }}\n{misfortune.command}'
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"} | {"PYTHONPATH": path}
     done = subprocess.run(
