@@ -1,10 +1,9 @@
 """How accurate each implementation is, by output and conditioning, and what its variance must be: from verdicts alone.
 
 grades = grade(verdicts)                      # Verdict records, or the dicts of a report's `results`
-svg = figure(verdicts, "keras-torch", ...)    # inline SVG (needs matplotlib)
+errors = largest_errors(verdicts)             # what a chart of it shows
 """
 
-import io
 import re
 from collections import defaultdict
 from functools import lru_cache
@@ -91,30 +90,10 @@ def allowance_curve(output: str, compute: str = "float32") -> dict[int, float]:
     return dict(found)
 
 
-def figure(verdicts, *implementations: str) -> str:
-    """SVG: error against mean / standard deviation of y, dx and running_var, the two-pass allowance as a curve.
-
-    implementations: those to show, default all. A missing point is a non-finite value.
-    """
-    import matplotlib
-    from matplotlib.figure import Figure  # no pyplot: it would ask for the window system that MPLBACKEND names
-
-    worst = defaultdict(lambda: defaultdict(float))
+def largest_errors(verdicts) -> dict:
+    """Output of those drawn -> implementation -> decade -> largest error."""
+    worst = defaultdict(lambda: defaultdict(lambda: defaultdict(float)))
     for name, output, decade, _, error in _measured(verdicts):
-        if output in DRAWN and error is not None and (not implementations or name in implementations):
-            worst[output, name][decade] = max(worst[output, name][decade], error)
-    picture = Figure(figsize=(12, 4.4), layout="constrained")
-    axes = picture.subplots(1, len(DRAWN))
-    for axis, output in zip(axes, DRAWN):
-        curve = allowance_curve(output)
-        axis.plot([10.0**d for d in curve], list(curve.values()), color="black", label="allowance, two-pass float32")
-        for (drawn, name), points in worst.items():
-            finite = {decade: error for decade, error in sorted(points.items()) if 0 < error < float("inf")}
-            if drawn == output:
-                axis.plot([10.0**d for d in finite], list(finite.values()), ".--", label=name.replace("$", r"\$"))
-        axis.set(xscale="log", yscale="log", xlabel="mean / standard deviation", ylabel=f"largest error of {output}")
-    picture.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8, frameon=False)
-    text = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "bnconform"}):  # the same figure gives the same text
-        picture.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
+        if output in DRAWN and error is not None:
+            worst[output][name][decade] = max(worst[output][name][decade], error)
+    return worst

@@ -7,7 +7,6 @@ kills that mutant, or the reason why the suite cannot express it.
 import json
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from pathlib import Path
 
 PATH = Path(__file__).parent / "museum.json"
@@ -53,19 +52,14 @@ def of_mutant(name: str) -> tuple[Exhibit, ...]:
     return tuple(exhibit for exhibit in entries() if exhibit.mutant == name)
 
 
-def render() -> str:
-    """The museum as an HTML fragment for the report: a heading and one table."""
-    rows = "\n".join(
-        f'<tr><td>{escape(e.id)}</td><td><a href="{escape(e.reference)}">{escape(e.project)}</a></td>'
-        f"<td>{escape(e.says)}</td><td>{escape(e.answer)}</td></tr>"
-        for e in entries()
-    )
+def as_words() -> dict:
+    """The museum as a table of words for the report, {title, head, rows}; a cell with a link is (text, address)."""
     caught = sum(1 for e in entries() if e.mutant)
-    return (
-        f"<h2>Museum</h2>\n<p>{len(entries())} real bugs; a mutant repeats {caught} of them, and a case kills it.</p>\n"
-        f"<table>\n<thead><tr><th>id</th><th>project</th><th>what happened</th><th>in this suite</th></tr></thead>\n"
-        f"<tbody>\n{rows}\n</tbody>\n</table>\n"
-    )
+    return {
+        "title": f"The museum: {len(entries())} real bugs; a mutant repeats {caught} of them, and a case kills it",
+        "head": ("id", "project", "what happened", "in this suite"),
+        "rows": [(e.id, (e.project, e.reference), e.says, e.answer) for e in entries()],
+    }
 
 
 def table():

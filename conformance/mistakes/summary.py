@@ -1,6 +1,4 @@
-"""The kill matrix as a page of the report: mutants with what kills them, cases with how many they kill."""
-
-from html import escape
+"""The kill matrix as tables of the report: mutants with what kills them, cases with how many they kill."""
 
 from . import mutants
 from .kills import INFINITE, Kills
@@ -15,24 +13,23 @@ def words(score: float) -> str:
     return "certain" if score == INFINITE else f"{score:.2g}"
 
 
-def render(kills: Kills | None = None) -> str:
-    """HTML fragment: one row a mutant, one row a case."""
+def tables(kills: Kills | None = None) -> list[dict]:
+    """Two tables of words, {title, head, rows}: one row a mutant, one row a case."""
     kills = kills or Kills.load()
-    known = mutants()
     by_mutant = [
-        (name, mutant.diagnosis, mutant.clause, mutant.says, len(kills.matrix[name]), words(kills.best(name)))
-        for name, mutant in known.items()
+        (name, mutant.diagnosis, mutant.clause, mutant.says, str(len(kills.matrix[name])), words(kills.best(name)))
+        for name, mutant in mutants().items()
     ]
-    by_case = [(case, len(names), ", ".join(kills.telling(case))) for case, names in kills.by_case.items()]
-    return (
-        f"<h2>Mutants</h2>\n<p>{len(known)} wrong implementations, {len(by_case)} cases: each mutant is killed, each case kills.</p>\n"
-        + _table(("mutant", "name", "clause", "what is wrong", "cases that kill", "best score"), by_mutant)
-        + _table(("case", "mutants killed", "among them, those that few others kill"), by_case)
-    )
-
-
-def _table(head, rows):
-    """An HTML table of plain text."""
-    cells = lambda tag, row: "<tr>" + "".join(f"<{tag}>{escape(str(value))}</{tag}>" for value in row) + "</tr>"
-    body = "\n".join(cells("td", row) for row in rows)
-    return f"<table>\n<thead>{cells('th', head)}</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n"
+    by_case = [(case, str(len(names)), ", ".join(kills.telling(case))) for case, names in kills.by_case.items()]
+    return [
+        {
+            "title": f"{len(by_mutant)} mutants: wrong implementations, and how many cases kill each",
+            "head": ("mutant", "name", "clause", "what is wrong", "cases that kill", "best score"),
+            "rows": by_mutant,
+        },
+        {
+            "title": f"{len(by_case)} cases, and the mutants that each kills",
+            "head": ("case", "mutants killed", "among them, those that few others kill"),
+            "rows": by_case,
+        },
+    ]

@@ -60,6 +60,7 @@ def _check(report):
         _typed(each, IMPLEMENTATION, "implementations")
         _typed(each["summary"], SUMMARY, "summary")
         _typed(each["repeatable"], {"cases": int, "differing": list}, "repeatable")
+        _typed(each["seconds"], dict.fromkeys(each["seconds"], int | float), "seconds")
         if any(not isinstance(found, dict) or found.get("status") not in CELLS for found in each["levels"].values()):
             raise SchemaError("has a level without a status that is known")
     for row in report["results"]:

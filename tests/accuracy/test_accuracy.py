@@ -10,7 +10,7 @@ from bnconform.backends.contract import Conventions
 from bnconform.conformance.accuracy import exact, tables, tight
 from bnconform.conformance.accuracy.backend import backend_of
 from bnconform.conformance.accuracy.cli import LEAST_MEDIAN, LEAST_MISTAKE
-from bnconform.conformance.accuracy.grade import allowance_curve, figure, grade
+from bnconform.conformance.accuracy.grade import allowance_curve, grade, largest_errors
 from bnconform.conformance.accuracy.kernels import FAIR, MISTAKES
 from bnconform.conformance.accuracy.problems import stream
 from bnconform.conformance.accuracy.study import OUTPUTS, gather
@@ -192,11 +192,13 @@ def test_grade_reads_records_and_report_rows_alike():
     assert grade([verdict.to_json() for verdict in verdicts]) == expected
 
 
-def test_figure_shows_the_chosen_implementations():
-    pytest.importorskip("matplotlib")
-    picture = figure(graded()[0], "one-pass, tree sums")
-    assert picture.startswith("<svg") and picture.rstrip().endswith("</svg>")
+def test_largest_errors_are_of_what_is_drawn_and_the_allowance_grows_with_them():
+    verdicts, found = graded()
+    errors = largest_errors(verdicts)
+    assert set(errors) == {"y", "dx", "running_var"} and set(errors["y"]) == set(found)
     assert allowance_curve("y")[6] > 100 * allowance_curve("y")[0]
+    name = "two-pass, one after the other" if "two-pass, one after the other" in errors["y"] else min(errors["y"])
+    assert errors["y"][name][6] > errors["y"][name][0] > 0
 
 
 @pytest.mark.parametrize("reduction", ["pairwise", "sequential"])
