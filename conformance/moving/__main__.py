@@ -5,8 +5,9 @@ differences      every installed framework asked: differences.json, DIFFERENCES.
 """
 
 import sys
+import tempfile
 
-from . import pages, pairs
+from . import exports, pages, pairs
 from .layers import HOMES
 
 
@@ -28,7 +29,12 @@ def _differences(names):
         pages.measure(name)
 
 
-PARTS = {"pairs": _pairs, "differences": _differences}
+def _exports(names):
+    with tempfile.TemporaryDirectory() as folder:
+        pages.write_exports([exports.judge(name, folder) for name in exports.ASKED])
+
+
+PARTS = {"pairs": _pairs, "differences": _differences, "exports": _exports}
 
 if __name__ == "__main__":
     if sys.argv[1:2] == [] or sys.argv[1] not in PARTS:

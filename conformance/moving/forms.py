@@ -34,7 +34,6 @@ class Form:
     cumulative: bool = False
     size: str | None = None
     separator: str = "."
-    constructor: str = ""
     zero_debiased: bool = False
     reads_only: bool = False
 
@@ -98,51 +97,51 @@ FORMS = {
         Form(
             "core", _plain("gamma", "beta", "running_mean", "running_var", "count"), "eps", 1e-5, "decay", 0.9, "old",
             1,
-            cumulative=True, constructor="bnconform.RunningState, eps={eps}, decay={decay}",
+            cumulative=True,
         ),
         Form(
             "torch", _plain(*TORCH_NAMES, "num_batches_tracked"), **TORCHLIKE, cumulative=True, size="num_features",
-            constructor="torch.nn.BatchNorm2d",
+
         ),
         Form(
             "keras", {f: f"{{}}/{n}" for f, n in zip(LINEN, ("gamma", "beta", "moving_mean", "moving_variance"))},
             "epsilon", 1e-3, "momentum", 0.99, "old", 0, affine=("scale", "center"), separator="/",
-            constructor="keras.layers.BatchNormalization",
+
         ),
-        Form("flax-linen", LINEN, **FLAX, constructor="flax.linen.BatchNorm"),
+        Form("flax-linen", LINEN, **FLAX),
         Form(
             "flax-nnx", {f: "{}/" + path.rsplit("/", 1)[1] for f, path in LINEN.items()}, **FLAX, size="num_features",
-            constructor="flax.nnx.BatchNorm",
+
         ),
         Form(
             "onnx", {f: f"{{}}/{n}" for f, n in zip(LINEN, ("scale", "B", "input_mean", "input_var"))}, "epsilon", 1e-5,
-            "momentum", 0.9, "old", 0, affine=("scale and B",), separator="/", constructor="BatchNormalization",
+            "momentum", 0.9, "old", 0, affine=("scale and B",), separator="/",
         ),
         Form(
             "equinox", _plain("weight", "bias", "mean", "var", "counter"), "eps", 1e-5, "momentum", 0.99, "old", 0,
-            affine=("channelwise_affine",), size="input_size", zero_debiased=True, constructor="equinox.nn.BatchNorm",
+            affine=("channelwise_affine",), size="input_size", zero_debiased=True,
         ),
         Form(
             "haiku", HAIKU, "eps", 1e-5, "decay_rate", 0.9, "old", 0, affine=("create_scale", "create_offset"),
-            separator="/", zero_debiased=True, constructor="haiku.BatchNorm",
+            separator="/", zero_debiased=True,
         ),
-        Form("mlx", _plain(*TORCH_NAMES), **TORCHLIKE, size="num_features", constructor="mlx.nn.BatchNorm"),
+        Form("mlx", _plain(*TORCH_NAMES), **TORCHLIKE, size="num_features"),
         Form(
             "paddle", _plain("weight", "bias", "_mean", "_variance"), "epsilon", 1e-5, "momentum", 0.9, "old", 0,
-            affine=("weight_attr, bias_attr",), size="num_features", constructor="paddle.nn.BatchNorm2D",
+            affine=("weight_attr, bias_attr",), size="num_features",
         ),
         Form(
             "tinygrad", _plain(*TORCH_NAMES, "num_batches_tracked"), **TORCHLIKE, size="sz",
-            constructor="tinygrad.nn.BatchNorm",
+
         ),
         # blobs of the BatchNorm layer (sum of means, sum of variances, scale factor) and of the Scale layer after it
         Form(
             "caffe", _plain("scale.0", "scale.1", "0", "1") | {"factor": "{}.2"}, "eps", 1e-5,
-            "moving_average_fraction", 0.999, "old", 1, reads_only=True, constructor="BatchNorm",
+            "moving_average_fraction", 0.999, "old", 1, reads_only=True,
         ),
         Form(
             "lasagne", _plain("gamma", "beta", "mean", "inv_std"), "epsilon", 1e-4, "alpha", 0.1, "new", 0,
-            reads_only=True, constructor="lasagne.layers.BatchNormLayer",
+            reads_only=True,
         ),
     )
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from importlib import metadata
 from pathlib import Path
 
 from ..rows import rows
@@ -12,7 +13,7 @@ from .probes import Row
 
 FOLDER = Path(__file__).parent
 DATA, PAGE, README = FOLDER / "differences.json", FOLDER / "DIFFERENCES.md", FOLDER / "README.md"
-BEGIN, END = "<!-- pairs -->", "<!-- end -->"
+BEGIN, EXPORTS, END = "<!-- pairs -->", "<!-- exports -->", "<!-- end -->"
 FROM = "torch"  # whose users move most: what to write is spelled out from here; `bnconform compare A B` has the rest
 
 
@@ -85,6 +86,23 @@ def pairs_block() -> str:
 
 
 def write_pairs():
-    text = README.read_text()
-    before, _, rest = text.partition(BEGIN)
-    README.write_text(before + pairs_block() + rest.partition(END)[2])
+    _replace(BEGIN, pairs_block())
+
+
+def write_exports(found) -> None:
+    """What README.md says of export and folding. found: `Exported` of all that could be asked."""
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "keras", "onnx", "onnxruntime"))
+    lines = [
+        f"Measured on {datetime.date.today()}: {versions}.",
+        "",
+        "| | error / allowance | found |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {one.name} | {one.score:.2g} | {one.says} |" for one in found]
+    _replace(EXPORTS, "\n".join([EXPORTS, *lines, END]))
+
+
+def _replace(begin, block):
+    """Put a block of README.md in the place of the one that begins so."""
+    before, _, rest = README.read_text().partition(begin)
+    README.write_text(before + block + rest.partition(END)[2])

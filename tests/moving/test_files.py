@@ -78,6 +78,13 @@ show(first.moving_mean)
 plain = keras.models.load_model(sys.argv[2])
 plain.load_weights(sys.argv[3])
 show(plain.layers[2].moving_variance)
+
+import bnconform
+from bnconform.conformance.moving.objects import from_keras, into_keras
+moved = bnconform.translate(from_keras(plain), "keras", "keras", arguments={"epsilon": 0.25})
+into_keras(moved.values, plain)
+print(plain.layers[2].epsilon)
+show(plain.layers[2].moving_variance)
 """
 
 
@@ -95,10 +102,11 @@ def test_filled_keras_files_load_in_keras(real, tmp_path):
     done = invoke(tmp_path / "two.safetensors", tmp_path / "out.weights.h5", *into)
     assert done.exit_code == 0, done.output
     out = python(LOADED, tmp_path / "filled.keras", real("keras") / "plain.keras", tmp_path / "out.weights.h5")
-    numbers, mean, var = (np.float32(line.split()) for line in out.splitlines())
+    numbers, mean, var, eps, again = (np.float32(line.split()) for line in out.splitlines())
     assert numbers.tolist() == [0.5, 0.25]
     np.testing.assert_array_equal(mean, source.arrays["layers/batch_normalization/moving_mean"])
     np.testing.assert_array_equal(var, arrays["n1.running_var"])
+    assert eps.tolist() == [0.25] and again.tolist() == var.tolist()
 
 
 def two_layers(path):
