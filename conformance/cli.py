@@ -84,7 +84,8 @@ class LazyGroup(click.Group):
 def main():
     """Hold implementations of batch normalization to one definition.
 
-    Exit status: 0 all as expected, 1 a failure, 2 wrong use; 130 after Ctrl-C, 143 after SIGTERM, 74 for a full disk.
+    Exit status: 0 all as expected, 1 a failure, 2 wrong use; 130 after Ctrl-C, 143 after SIGTERM,
+    74 where a report or a journal cannot be written.
     """
 
 
