@@ -95,7 +95,7 @@ def bounds(question):
             "",
             detail={"got": "one-pass", "expected": "two-pass"},
         )
-    statistics = any(name.split(".", 1)[1] in STATISTICS for name in question.failed)
+    statistics = any(name.split(".", 1)[-1] in STATISTICS for name in question.failed)
     for kind in NARROWER.get(declared, ())[1:]:
         if statistics and declared != "float64":
             yield Bound(

@@ -107,7 +107,7 @@ def _dtypes(asked):
     types = {}
     for question, names in hit:
         for name in names:
-            types.setdefault(name.split(".", 1)[1], set()).add(
+            types.setdefault(name.split(".", 1)[-1], set()).add(
                 f"{question.failed[name][6:]} for {question.wanted[name][0].dtype.name}"
             )
     words = "; ".join(f"{name} comes as {', '.join(sorted(kinds))}" for name, kinds in sorted(types.items()))
@@ -126,7 +126,7 @@ def _shapes(asked):
     hit = _collect(asked, "shape")
     if not hit:
         return []
-    outputs = {name.split(".", 1)[1] for _, names in hit for name in names}
+    outputs = {name.split(".", 1)[-1] for _, names in hit for name in names}
     question, names = hit[0]
     got, want = question.observation.outputs[names[0]].shape, question.exact[names[0]].shape
     text = f"{', '.join(sorted(outputs))} has another shape than its own: {got}, expected {want} in {question.case.id} [BN-1.5]"
@@ -137,7 +137,7 @@ def _missing(asked):
     hit = _collect(asked, "missing") + _collect(asked, "garbage")
     if not hit:
         return []
-    outputs = {name.split(".", 1)[1] for _, names in hit for name in names}
+    outputs = {name.split(".", 1)[-1] for _, names in hit for name in names}
     return [told("OUTPUT_MISSING", f"{', '.join(sorted(outputs))} is not given [BN-5.1]", [q for q, _ in hit], outputs)]
 
 
@@ -312,7 +312,7 @@ def _small(m):
         if question.raised or question.case.steps[0].mode in ("fold", "population"):
             return False
         steps = {int(name.split(".")[0]) for name in question.failed if name in question.got}
-        state = any(name.split(".", 1)[1].startswith("running") for name in question.failed)
+        state = any(name.split(".", 1)[-1].startswith("running") for name in question.failed)
         return bool(steps) and not state and all(_m(question, index) == m for index in steps)
 
     return holds
@@ -329,7 +329,7 @@ def _constant(question):
     if question.raised or question.case.steps[0].mode in ("fold", "population"):
         return False
     for name in question.failed:
-        index, output = name.split(".", 1)
+        index, _, output = name.partition(".")
         if name not in question.got or output.startswith("running"):
             return False
         x = question.inputs[f"{index}.x"]
