@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from ..rows import rows
-from .forms import FORMS, read_layer, write_layer
+from .convert import read_layer, write_layer
+from .forms import FORMS
 from .layers import HOMES
 from .prove import RATE, STEPS, Run, batches, run
 from .verdict import judge

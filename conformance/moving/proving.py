@@ -2,8 +2,9 @@
 
 import os
 
+from .convert import write_layer
 from .core import MovingError
-from .forms import FORMS, write_layer
+from .forms import FORMS
 from .layers import HOMES
 from .translation import HAIKU_STATE, Translation
 from .values import Values

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .convert import read_layer, with_numbers, write_layer
 from .core import BatchNorm, MovingError, checked
-from .forms import Form, form_of, read_layer, with_numbers, write_layer
+from .forms import Form, form_of
 from .objects import from_object
 from .values import Values
 

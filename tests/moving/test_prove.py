@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from bnconform.conformance.cli import main
 from bnconform.conformance.moving import FORMS, Values, translate, write
+from bnconform.conformance.moving.convert import write_layer
 from bnconform.conformance.moving.core import BatchNorm
-from bnconform.conformance.moving.forms import write_layer
 from bnconform.conformance.moving.layers import HOMES
 from bnconform.conformance.moving.verdict import prove_layer
 from bnconform.conformance.moving.wrong import MISTAKES

@@ -7,8 +7,8 @@ import pytest
 
 import bnconform
 from bnconform.conformance.moving import FORMS, MovingError, translate
+from bnconform.conformance.moving.convert import write_layer
 from bnconform.conformance.moving.core import BatchNorm, complement
-from bnconform.conformance.moving.forms import write_layer
 from bnconform.conformance.moving.values import Values
 from bnconform.dtypes import dtype
 
