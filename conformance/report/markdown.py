@@ -35,8 +35,9 @@ def summary(report: dict) -> str:
     parts = [
         "## bnconform",
         table(("implementation", "version", "verdict", *LEVELS, "score"), map(_row, report["implementations"])),
-        f"ok passed, ok\\* with known differences, - not offered; score: largest that passed. {suite['cases']} cases, "
-        f"suite {code(suite['version'])}, golden vectors {code(suite['golden'][:12])}.",
+        f"ok passed, ok\\* with known differences, - not offered; score: largest that passed. {suite['cases']} "
+        f"case{'s' * (suite['cases'] != 1)}, suite {code(suite['version'])}, "
+        f"golden vectors {code(suite['golden'][:12])}.",
     ]
     for implementation in report["implementations"]:
         if implementation["problem"]:
@@ -52,7 +53,8 @@ def _row(implementation):
     worst = found["worst_passing_score"]
     verdict = found["verdict"].partition(" (")[0]
     score = "" if worst is None else f"{worst:.2f}"
-    return code(implementation["name"]), code(implementation["version"]), verdict, *cells, score
+    version = code(implementation["version"]) if implementation["version"] else ""
+    return code(implementation["name"]), version, verdict, *cells, score
 
 
 def _failures(implementation, rows):

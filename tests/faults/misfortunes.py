@@ -100,7 +100,7 @@ MISFORTUNES = (
     Misfortune("the journal is removed", "bnconform run backends:Remover -k shapes/two --json r.json"),
     Misfortune(
         "the backend's words are no text",
-        "bnconform run backends:Odd -k shapes/two --json r.json --html r.html --junit r.xml",
+        "bnconform run backends:Odd -k shapes/two --json r.json --html r.html --junit r.xml --markdown r.md",
         1,
     ),
     Misfortune("the JSON report goes to a pipe", f"{RUN} --json >(cat > r.json); sleep 0.3"),

@@ -1,5 +1,6 @@
 """The report page in a browser: what it shows, filters, links, keys, accessibility, hostile text, 50,000 results."""
 
+import copy
 import json
 import shutil
 import time
@@ -11,7 +12,8 @@ from click.testing import CliRunner
 from bnconform.conformance.cli import main
 from bnconform.conformance.golden.store import Golden
 from bnconform.conformance.mistakes import museum
-from bnconform.conformance.report.html import render
+from bnconform.conformance.report.changes import compare
+from bnconform.conformance.report.html import comparison, render
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: bnconform[page]")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: bnconform[page]")
@@ -199,6 +201,18 @@ def test_page_violates_no_rule_of_axe(opened, theme, at):
     page.eval_on_selector_all("details:not(#tables details)", "all => all.forEach(each => { each.open = true })")
     found = axe.Axe().run(page)
     assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found.response["violations"]] == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_page_of_changes_is_accessible_and_keeps_hostile_text(browser, report, tmp_path, theme):
+    after = copy.deepcopy(report)
+    after["results"][0].update(WRONG)
+    (tmp_path / "changes.html").write_text(comparison(compare(report, after)))
+    page = browser.new_page(color_scheme=theme)
+    page.goto((tmp_path / "changes.html").as_uri())
+    assert page.title() == "bnconform: what changed" and HOSTILE in page.inner_text("section.worse")
+    assert axe.Axe().run(page).response["violations"] == []
+    page.close()
 
 
 def test_mutants_and_museum_are_drawn_when_opened(opened):

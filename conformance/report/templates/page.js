@@ -96,6 +96,13 @@ function choose(place) {
 }
 
 // ---- one result ----
+function gauge(score) {
+  const place = score === "inf" ? 100 : Math.max(0, Math.min(100, ((Math.log10(score || 1e-3) + 3) / 12) * 100));
+  const words = `score ${number(score)} on a logarithmic scale from 1e-3 to 1e9; the mark is 1, the allowance`;
+  const bar = el("span", { class: score === "inf" || score > 1 ? "crashed" : "allowed" });
+  bar.style.width = `${place}%`;
+  return el("div", { class: "gauge", role: "img", "aria-label": words, title: words }, bar);
+}
 function open(row) {
   const [id, family, says, clauses] = caseOf(row), name = data.names[columns.name[row]], output = data.outputs[columns.output[row]];
   const evidence = text(row, "reference"), level = data.levels[columns.level[row]];
@@ -104,6 +111,7 @@ function open(row) {
     ["status", el("span", { class: `cell ${looks(statusOf[row])}` }, statusOf[row], text(row, "kind") && `: ${text(row, "kind")}`)],
     ["what", text(row, "message")], ["diagnosis", text(row, "diagnosis")],
     ["score", columns.score[row] === null ? "" : `${number(columns.score[row])} (error / allowance; at most 1 passes)`],
+    ["", columns.score[row] === null ? "" : gauge(columns.score[row])],
     ["largest error", number(columns.error[row])], ["worst index", columns.worst[row] < 0 ? "" : `(${text(row, "worst")})`],
     ["case", says], ["clauses", clauses], ["family, level", [family, level].filter(Boolean).join(", ")],
     ["evidence", /^https?:/.test(evidence) ? el("a", { href: evidence, rel: "noreferrer" }, evidence) : evidence && el("pre", {}, evidence)],
