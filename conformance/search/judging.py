@@ -95,6 +95,7 @@ def screen(observation: Observation, draft: Draft, conventions: Conventions) -> 
     return Screen(scores, open_, whole)
 
 
+@np.errstate(all="ignore")
 def by_channel(case, name, error, radius, allowed):
     """(largest score, whether something is undecided) of each channel."""
     allowed = np.broadcast_to(allowed, error.shape)

@@ -2,6 +2,7 @@
 
     python -m bnconform.conformance.search.largest [IMPL]...                  search again, write largest.json and page
     python -m bnconform.conformance.search.largest --show IMPL OUTPUT TYPE    one cell: input, answer, proven value
+    python -m bnconform.conformance.search.largest --check                    every cell asked again
 
 A cell is one channel, asked alone and decided by exact arithmetic: its score (error / allowance), and its error in
 units in the last place of the largest exact value that the output has in that channel. The two measures have a cell
@@ -114,6 +115,7 @@ def exactly(draft: Draft, name: str, got: np.ndarray, conventions) -> tuple[tupl
     return max(found), max(found, key=lambda row: row[1])
 
 
+@np.errstate(all="ignore")
 def measure(asker, draft: Draft) -> dict[str, np.ndarray]:
     """Score and error in ulp of every output, one number a channel, as the enclosure knows them."""
     observation, conventions = asker.ask(draft), asker.hello.conventions
@@ -257,13 +259,13 @@ def again(asker, cell: Cell) -> tuple[bool, float, float]:
 @click.argument("names", nargs=-1)
 @click.option("--generations", default=GENERATIONS, show_default=True, help=f"Of {CHANNELS} channels, for each count.")
 @click.option("--show", "shown", is_flag=True, help="Show one cell: IMPL OUTPUT TYPE.")
-@click.option("--page", "page_only", is_flag=True, help="Write the page again from largest.json alone.")
-def main(names, generations, shown, page_only):
+@click.option("--check", is_flag=True, help="Ask every cell again; exit 1 where one is no longer what it was.")
+def main(names, generations, shown, check):
     """Search for the largest errors, or show one."""
     cells = load()
-    if page_only:
-        write(cells)
-    elif shown:
+    if check:
+        raise SystemExit(_check(cells))
+    if shown:
         _show([cell for cell in cells if (cell.implementation, cell.output, cell.dtype) == names])
     else:
         for name in names or [entry.name for entry in BUILTIN if not entry.missing()]:
@@ -275,6 +277,28 @@ def main(names, generations, shown, page_only):
             asker.close()
             cells = [cell for cell in cells if cell.implementation != name] + found
             write(cells)
+
+
+def kept(cell: Cell, found: tuple[bool, float, float]) -> bool:
+    """Whether `again` found what the cell says; on another processor sums have another order, and other bits."""
+    same, score, ulp = found
+    if not same:
+        return score <= max(1.0, 4 * cell.score)
+    return math.isclose(score, cell.score, rel_tol=1e-3) and math.isclose(ulp, cell.ulp, rel_tol=1e-3)
+
+
+def _check(cells) -> int:
+    """Every cell asked again, implementation by implementation; returns the exit status."""
+    lost = 0
+    for name in dict.fromkeys(cell.implementation for cell in cells):
+        asker = Asker(name)
+        for cell in (cell for cell in cells if cell.implementation == name):
+            found = again(asker, cell)
+            if not kept(cell, found):
+                lost += 1
+                click.echo(f"{name} {cell.output} {cell.dtype}: was {cell.score:g}, {cell.ulp:g} ulp; now {found[1:]}")
+        asker.close()
+    return 1 if lost else 0
 
 
 def _show(cells):

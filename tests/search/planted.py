@@ -538,7 +538,7 @@ def look(name: str, seconds: float = 60.0, seed: int = 0) -> dict:
         row = {"fault": name, "kind": FAULTS[name][0], "seconds": _spent(asker) - started, "calls": search.calls}
         if search.finds:
             find, started = search.finds[0], _spent(asker)
-            small = shrink(asker, search.conventions, find.draft, find.verdicts[0])
+            small = shrink(asker, search.conventions, find.draft, find.verdicts[0], 120.0)  # where other programs run
             row |= {
                 "output": f"{find.verdicts[0].output.split('.')[-1]} ({find.verdicts[0].kind})",
                 "shrunk in": _spent(asker) - started,

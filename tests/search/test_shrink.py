@@ -76,7 +76,7 @@ def test_shrink_of_a_case_that_passes_says_so():
 
 
 def test_search_of_a_wrong_layer_exits_1_and_tells_what_it_found(tmp_path):
-    done = run("search", "search.planted:GradientAccumulates", "--seconds", "2", "--out", str(tmp_path / "finds"))
+    done = run("search", "search.planted:GradientAccumulates", "--seconds", "0.2", "--out", str(tmp_path / "finds"))
     assert done.exit_code == 1 and "dgamma" in done.output and "problems a second" in done.output
     assert (tmp_path / "finds" / "search.planted.GradientAccumulates-0" / "manifest.json").exists()
 
