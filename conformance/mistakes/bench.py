@@ -49,12 +49,11 @@ class Bench:
         return self.expected[key]
 
     def scores(self, mutant: Mutant) -> dict[str, float]:
-        """Killing score of every case that kills; large cases are held against what size alone shows."""
+        """Killing score of every case; large cases are held against what size alone shows."""
         sized = bool(SIZE_SHOWS & set(mutant.diagnosis.split(" + ")))
         with np.errstate(all="ignore"):
-            found = {
+            return {
                 name: self.score(mutant.backend, case)
                 for name, case in self.cases.items()
                 if sized or case.law or not case.large
             }
-        return {name: score for name, score in found.items() if score > 0}

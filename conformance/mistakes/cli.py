@@ -1,7 +1,6 @@
 """`bnconform mutants`: what each wrong implementation is, and which cases kill it."""
 
 import sys
-import warnings
 
 import click
 
@@ -9,7 +8,6 @@ from . import mutants as all_mutants
 from .bench import Bench
 from .kills import PATH, Kills, broken_rules
 from .museum import of_mutant
-from .summary import words
 
 
 @click.command()
@@ -37,57 +35,41 @@ def mutants(names, write, check):
         _show_all(known, kills)
 
 
-def compute(known, bench: Bench, show=None) -> Kills:
-    """The matrix of all mutants; show(name) is called before each."""
-    matrix = {}
-    warnings.simplefilter("ignore", RuntimeWarning)  # a mutant's own, as of the mean of nothing
-    for name, mutant in known.items():
-        if show:
-            show(name)
-        matrix[name] = bench.scores(mutant)
-    return Kills(matrix)
-
-
 def _recompute(known, write):
     """Compute, compare with the file or write it, and say which rules are broken."""
-    from rich.progress import Progress
+    from rich.progress import track
 
     bench = Bench()
-    with Progress(transient=True) as progress:
-        task = progress.add_task("mutants", total=len(known))
-        kills = compute(known, bench, lambda name: progress.update(task, advance=1, description=name))
+    scores = {name: bench.scores(mutant) for name, mutant in track(known.items(), "mutants", transient=True)}
+    kills = Kills.of(scores)
     problems = broken_rules(kills, bench.cases)
     if write:
-        kills.write(bench.cases)
+        kills.write()
         click.echo(f"{PATH.name}: {len(kills.matrix)} mutants, {len(bench.cases)} cases")
     else:
-        problems += kills.differences(Kills.load())
+        problems += Kills.load().differences(scores)
     for line in problems:
         click.echo(line)
     return 1 if problems else 0
 
 
-def _show_one(mutant, row):
+def _show_one(mutant, cases):
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("case", "score")
-    for case, score in sorted(row.items(), key=lambda item: -item[1]):
-        table.add_row(case, words(score))
-    console = Console(emoji=False)
-    console.print(f"{mutant.name}: {mutant.diagnosis} [{mutant.clause}]\n{mutant.says}", markup=False)
+    console = Console(emoji=False, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{mutant.name}: {mutant.diagnosis} [{mutant.clause}]\n{mutant.says}")
+    for point in mutant.points:
+        console.print(f"  {point.words}")
     for exhibit in of_mutant(mutant.name):
-        console.print(f"{exhibit.project}: {exhibit.says} {exhibit.reference}", markup=False, soft_wrap=True)
-    console.print(table)
+        console.print(f"{exhibit.project}: {exhibit.says} {exhibit.reference}")
+    console.print(f"killed by {', '.join(cases)}")
 
 
 def _show_all(known, kills):
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("mutant", "diagnosis", "clause", "killed by", "best", "what is wrong")
+    table = Table("mutant", "diagnosis", "clause", "killed by", "what is wrong")
     for name, mutant in known.items():
-        table.add_row(
-            name, mutant.diagnosis, mutant.clause, str(len(kills.matrix[name])), words(kills.best(name)), mutant.says
-        )
+        table.add_row(name, mutant.diagnosis, mutant.clause, str(len(kills.matrix[name])), mutant.says)
     Console(emoji=False).print(table)

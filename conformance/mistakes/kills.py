@@ -6,80 +6,71 @@ from functools import cached_property
 from pathlib import Path
 
 PATH = Path(__file__).parent / "kills.json"
-LEAST = 5.0  # the best killing score of a mutant must be at least this
-SURE = 2.0  # a kill below this may come and go with the machine's order of summation
+CLEAR = 5.0  # a score from which a case counts as killing
+MARGIN = 2.0  # machines order their sums otherwise: a score this near to CLEAR may fall on either side of it
 
 INFINITE = float("inf")
 
 
 @dataclass(frozen=True)
 class Kills:
-    """The matrix: mutant -> case -> score; a case that is not there does not kill."""
+    """The matrix: mutant -> the cases that kill it clearly, in their own order."""
 
-    matrix: dict[str, dict[str, float]]
+    matrix: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, scores: dict[str, dict[str, float]]) -> "Kills":
+        """From the score of each case for each mutant."""
+        return cls({name: tuple(case for case, score in row.items() if score >= CLEAR) for name, row in scores.items()})
 
     @classmethod
     def load(cls, path: Path = PATH) -> "Kills":
-        data = json.loads(path.read_text())
-        rows = {name: zip(data["cases"], scores, strict=True) for name, scores in data["kills"].items()}
-        return cls({name: {case: INFINITE if s < 0 else s for case, s in row if s} for name, row in rows.items()})
+        rows = json.loads(path.read_text())
+        spread = lambda row: (f"{family}/{name}" for family, names in row.items() for name in names.split())
+        return cls({mutant: tuple(spread(row)) for mutant, row in rows.items()})
 
-    def write(self, cases, path: Path = PATH) -> None:
-        """One line a mutant, its scores in the order of `cases`, to two digits: 0 does not kill, -1 is infinity."""
-        text = {name: ",".join(_short(row.get(case, 0)) for case in cases) for name, row in self.matrix.items()}
-        rows = ",\n".join(f'"{name}": [{scores}]' for name, scores in text.items())
-        path.write_text(f'{{"cases": {json.dumps(list(cases))},\n"kills": {{\n{rows}\n}}}}\n')
+    def write(self, path: Path = PATH) -> None:
+        """One line a mutant: family -> the names of its cases that kill."""
+        lines = []
+        for mutant, cases in self.matrix.items():
+            families = {}
+            for family, name in (case.split("/", 1) for case in cases):
+                families.setdefault(family, []).append(name)
+            row = {family: " ".join(names) for family, names in families.items()}
+            lines.append(f"{json.dumps(mutant)}: {json.dumps(row)}")
+        path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
     @cached_property
     def by_case(self) -> dict[str, tuple[str, ...]]:
         """case -> mutants it kills."""
         found = {}
-        for name, row in self.matrix.items():
-            for case in row:
+        for name, cases in self.matrix.items():
+            for case in cases:
                 found.setdefault(case, []).append(name)
         return {case: tuple(names) for case, names in found.items()}
 
     def telling(self, case: str, count: int = 5) -> tuple[str, ...]:
-        """The mutants that a case must kill: of those it surely kills, the ones that fewest cases kill."""
-        sure = [name for name in self.by_case.get(case, ()) if self.matrix[name][case] >= LEAST]
-        return tuple(sorted(sure, key=lambda name: (len(self.matrix[name]), name))[:count])
+        """Of the mutants that a case kills those that fewest cases kill."""
+        return tuple(sorted(self.by_case.get(case, ()), key=lambda name: (len(self.matrix[name]), name))[:count])
 
-    def best(self, name: str, cases=None) -> float:
-        """Best killing score of a mutant, among `cases` where given; 0 if it survives."""
-        row = self.matrix[name]
-        return max((score for case, score in row.items() if cases is None or case in cases), default=0.0)
-
-    def differences(self, other: "Kills") -> list[str]:
-        """What the two matrices do not agree on, beyond scores near the limit."""
-        lines = []
-        for name in sorted(self.matrix.keys() | other.matrix.keys()):
-            mine, theirs = self.matrix.get(name), other.matrix.get(name)
-            if mine is None or theirs is None:
-                lines.append(f"{name}: in one matrix only")
-                continue
-            sure = {
-                case
-                for row, rest in ((mine, theirs), (theirs, mine))
-                for case, s in row.items()
-                if s >= SURE and case not in rest
-            }
-            lines += [f"{name}: {case} kills in one matrix only" for case in sorted(sure)]
-        return lines
-
-
-def _short(score):
-    return f"{score:.1e}".replace("e+0", "e").replace("e+", "e") if 0 < score < INFINITE else "-1" if score else "0"
+    def differences(self, scores: dict[str, dict[str, float]]) -> list[str]:
+        """What scores computed anew do not agree on, beyond those near the limit."""
+        lines = [f"{name}: in one matrix only" for name in sorted(self.matrix.keys() ^ scores.keys())]
+        for name in self.matrix.keys() & scores.keys():
+            mine, row = set(self.matrix[name]), scores[name]
+            lines += [f"{name}: {case} does not kill any more" for case in mine if row.get(case, 0) < CLEAR / MARGIN]
+            lines += [f"{name}: {case} kills now" for case, s in row.items() if s > CLEAR * MARGIN and case not in mine]
+        return sorted(lines)
 
 
 def broken_rules(kills: Kills, cases) -> list[str]:
-    """Sentences on what does not hold: each mutant killed in full, clearly, and in quick; each case (by id) kills."""
-    quick = {name for name, case in cases.items() if case.quick}
+    """Sentences on what does not hold: each mutant killed in full and in quick; each case (by id) kills; all exist."""
     lines = []
-    for name in kills.matrix:
-        full, fast = kills.best(name), kills.best(name, quick)
-        if full < LEAST:
-            lines.append(f"{name}: best killing score {full:.3g}, expected at least {LEAST:g}")
-        if fast <= 1:
+    for name, row in kills.matrix.items():
+        known = [case for case in row if case in cases]
+        lines += [f"{name}: {case} is no case" for case in row if case not in cases]
+        if not known:
+            lines.append(f"{name}: survives")
+        elif not any(cases[case].quick for case in known):
             lines.append(f"{name}: survives the quick cases")
-    idle = [case for case in cases if not kills.by_case.get(case)]
-    return lines + [f"{case}: kills no mutant" for case in idle]
+    return lines + [f"{case}: kills no mutant" for case in cases if case not in kills.by_case]

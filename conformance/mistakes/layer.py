@@ -1,191 +1,195 @@
-"""The steps of the right layer: forward, gradients, and the extensions, on the rows of `sound`."""
-
-import functools
+"""The right layer, second part: forward, gradients, forward mode and second order, on the rows of `chain`."""
 
 import numpy as np
 
-from .sound import Point, Statistics
-
-
-def quiet(method):
-    """Floating-point events are results here [BN-7.1], not warnings."""
-
-    @functools.wraps(method)
-    def call(*arguments, **options):
-        with np.errstate(all="ignore"):
-            return method(*arguments, **options)
-
-    return call
+from .chain import Statistics, quiet
 
 
 class Derivatives(Statistics):
-    """Section 5: gradients, forward mode, second order."""
+    """Section 5: gradients, forward mode, second order. `at` holds x_hat, r and the rest of the forward pass."""
 
-    def mean_of(self, w, at):
-        """Mean over all positions of a channel, in units of the counted values [BN-6.2]."""
-        return self.total(w) / at.count
+    def project(self, w, of, x_hat=None):
+        """w less what it loses because the statistics depend on x; only where x is counted [BN-5.1, BN-6.2]."""
+        at = self.at
+        if not self.be(f"moving_{of}", self.at.training):
+            return w
+        x_hat = at.x_hat_grad if x_hat is None else x_hat
+        m = self.be("m_grad", self.be("m", self.count(at.x, at.mask), row=at.x, keep=at.mask))
+        mean = self.be(f"mean_{of}", self.total(w, None, f"mean_{of}") / m, w=w)
+        slope = self.be(f"mean_{of}_x_hat", self.total(w * x_hat, None, f"mean_{of}_x_hat") / m)
+        slope = self.be(f"slope_{of}", x_hat * slope)
+        lost = self.be(f"through_{of}", mean + slope if at.mask is None else np.where(at.mask, mean + slope, 0))
+        return self.be(f"projected_{of}", w - lost)
 
-    def first(self, w, at):
-        """The term that comes through the mean."""
-        return self.mean_of(w, at)
+    def backward_point(self):
+        """What the gradients take over from the forward pass."""
+        at = self.at
+        self.be("root_grad", at.root)
+        self.be("x_hat_grad", at.x_hat)
+        self.be("gamma_grad", at.gamma)
+        self.be("factor", at.gamma_grad * at.root_grad)
 
-    def second(self, w, at):
-        """The term that comes through the variance."""
-        return at.x_hat * self.mean_of(w * at.x_hat, at)
+    def gradients(self, dy, x):
+        """dx, dgamma, dbeta as they are given out [BN-5.1, BN-5.2]."""
+        at = self.at
+        self.backward_point()
+        dy = self.be("dy", self.rows(dy, name="dy"))
+        dx = self.be("dx", at.factor * self.project(dy, "dy", self.be("x_hat_dx", at.x_hat_grad)))
+        dgamma = self.total(dy * self.be("x_hat_dgamma", at.x_hat_grad), None, "dgamma")
+        return {"dx": self.give_rows(dx, x)} | self.parameter_gradients(dgamma, self.total(dy, None, "dbeta"))
 
-    def through(self, w, at):
-        """What w loses because the statistics depend on x; only where x is counted [BN-6.2]."""
-        lost = self.first(w, at) + self.second(w, at)
-        return lost if at.keep is None else np.where(at.keep, lost, 0)
-
-    def project(self, w, at):
-        return w - self.through(w, at) if at.training else w
-
-    def gradient(self, dy, at):
-        """dx [BN-5.1, BN-5.2]."""
-        return self.scale * at.r * self.project(dy, at)
-
-    def gamma_gradient(self, dy, at):
-        return self.total(dy * at.x_hat)
-
-    def beta_gradient(self, dy, at):
-        return self.total(dy)
-
-    def gradients(self, dy, at, x):
-        """dx, dgamma, dbeta as they are given out."""
-        rows = self.rows(dy)
-        out = {"dx": self.give_rows(self.gradient(rows, at), x)}
-        if self.gamma is not None:
-            out["dgamma"] = self.give_column(self.gamma_gradient(rows, at), "param")
-        if self.beta is not None:
-            out["dbeta"] = self.give_column(self.beta_gradient(rows, at), "param")
-        return out
-
-    def tangent(self, x_dot, gamma_dot, beta_dot, at):
-        return self.scale * at.r * self.project(x_dot, at) + gamma_dot * at.x_hat + beta_dot  # [BN-5.3]
-
-    def second_order(self, dy, u_x, u_gamma, u_beta, at):
-        """(d2x, d2gamma, d2dy) as rows and columns [BN-5.4]."""
-        moved = self.project(u_x, at)
-        d2dy = self.scale * at.r * moved + u_gamma * at.x_hat + u_beta
-        d2x = at.r * self.project(u_gamma * dy, at)
-        if at.training:
-            d2x = d2x - self.scale * at.r**2 * self.curvature(dy, u_x, at)
-        return d2x, self.total(at.r * moved * dy), d2dy
-
-    def curvature(self, dy, u_x, at):
-        b, c = self.mean_of(dy * at.x_hat, at), self.mean_of(u_x * at.x_hat, at)
-        return self.project(b * u_x + c * dy, at) + self.covariance(dy, u_x, b, c, at) * at.x_hat
-
-    def covariance(self, dy, u_x, b, c, at):
-        return self.mean_of(u_x * dy, at) - self.mean_of(u_x, at) * self.mean_of(dy, at) - b * c
-
-
-class Sound(Derivatives):
-    """The whole contract, by the clauses."""
-
-    @property
-    def scale(self):
-        return self.type.type(1) if self.gamma is None else self.gamma
-
-    @property
-    def shift(self):
-        return self.type.type(0) if self.beta is None else self.beta
-
-    # parts of the forward
-
-    def inverse_std(self, var):
-        return 1 / np.sqrt(var + self.type.type(self.eps))
-
-    def inference_inverse_std(self, var):
-        return self.inverse_std(var)
-
-    def normalize(self, rows, mean, r):
-        return (rows - mean) * r
-
-    def affine(self, x_hat, at):
-        return self.scale * x_hat + self.shift  # [BN-2.3, BN-4.1]
-
-    def training_statistics(self, at, before):
-        """(mean, var) that normalize a training step; before: the running values before it [BN-3.6]."""
-        return at.mean, at.var
-
-    def inference_statistics(self, rows):
-        """What normalizes in inference [BN-4.1]."""
-        return self.running["mean"], self.running["var"]
-
-    def check_input(self, x, dy):
-        self.check_type("x", x)
-        if dy is not None:
-            self.check_like("dy", dy, x)
-
-    # steps
-
-    def settle(self, at):
-        """Fill in r and x_hat."""
-        at.r = (self.inverse_std(at.var) if at.training else self.inference_inverse_std(at.var)).astype(self.type)
-        at.x_hat = self.normalize(at.x, at.mean, at.r)
-        return at
-
-    def training_point(self, x, keep=None, moments=None):
-        """The point of a training step; nothing changes."""
-        rows = self.rows(x)
-        mean, var, count = moments or self.moments(rows, keep)
-        return self.settle(Point(rows, keep, mean, var, count))
-
-    def inference_point(self, x):
-        if self.stateless:  # [BN-4.5]
-            return self.training_point(x)
-        rows = self.rows(x)
-        mean, var = self.inference_statistics(rows)
-        return self.settle(Point(rows, None, mean, var, self.count(rows, None), training=False))
-
-    def batch(self, mean, var):
-        """The batch statistics as they are given out."""
-        return {"batch_mean": self.give_column(mean, "state"), "batch_var": self.give_column(var, "state")}
-
-    def answer(self, at, x, dy):
-        out = {"y": self.give_rows(self.affine(at.x_hat, at), x)}
-        return out if dy is None else out | self.gradients(dy, at, x)
-
-    @quiet
-    def train(self, x, dy, keep=None, moments=None):
-        self.check_input(x, dy)
-        at = self.training_point(x, keep, moments)
-        before, batch = self.running.copy(), self.batch(at.mean, at.var)
-        self.update(at.mean, at.var, at.count)
-        at.mean, at.var = self.training_statistics(at, before)
-        return self.answer(self.settle(at), x, dy) | batch
-
-    @quiet
-    def infer(self, x, dy):
-        self.check_input(x, dy)
-        return self.answer(self.inference_point(x), x, dy)
-
-    @quiet
-    def frozen(self, x, dy):
-        return self.infer(x, dy)
-
-    def point(self, mode, x):
-        return self.training_point(x) if mode == "train" else self.inference_point(x)
+    def parameter_gradients(self, dgamma, dbeta):
+        self.be("dgamma", dgamma, sums=(dgamma, dbeta))
+        self.be("dbeta", dbeta)
+        found = {"dgamma": self.at.dgamma, "dbeta": self.at.dbeta}
+        owners = {"dgamma": self.gamma, "dbeta": self.beta}
+        return {name: self.give_column(value, "param") for name, value in found.items() if owners[name] is not None}
 
     def direction(self, name, array):
         column = self.load(name, array)
-        return self.type.type(0) if column is None else column
+        return self.be(name, self.type.type(0) if column is None else column)
 
-    @quiet
-    def jvp(self, mode, x, x_dot, gamma_dot, beta_dot):
-        at = self.point(mode, x)
-        columns = self.direction("gamma_dot", gamma_dot), self.direction("beta_dot", beta_dot)
-        return {"y_dot": self.give_rows(self.tangent(self.rows(x_dot), *columns, at), x)}
+    def forward_mode(self, x, x_dot, gamma_dot, beta_dot):
+        """y' [BN-5.3]."""
+        self.backward_point()
+        gamma_dot, beta_dot = self.direction("gamma_dot", gamma_dot), self.direction("beta_dot", beta_dot)
+        moved = self.project(self.be("x_dot", self.rows(x_dot)), "x_dot")
+        y_dot = self.be("y_dot", self.at.factor * moved + gamma_dot * self.at.x_hat_grad + beta_dot)
+        return {"y_dot": self.give_rows(y_dot, x)}
 
-    @quiet
-    def double_backward(self, mode, x, dy, u_x, u_gamma, u_beta):
-        at = self.point(mode, x)
-        columns = self.direction("u_gamma", u_gamma), self.direction("u_beta", u_beta)
-        d2x, d2gamma, d2dy = self.second_order(self.rows(dy), self.rows(u_x), *columns, at)
+    def second_order(self, x, dy, u_x, u_gamma, u_beta):
+        """d2x, d2gamma, d2dy [BN-5.4]."""
+        at = self.at
+        self.backward_point()
+        dy, u_x = self.rows(dy, name="dy"), self.rows(u_x)
+        u_gamma, u_beta = self.direction("u_gamma", u_gamma), self.direction("u_beta", u_beta)
+        x_hat, r = at.x_hat_grad, at.root_grad
+        moved = self.project(u_x, "u_x")
+        d2dy = self.be("d2dy", at.factor * moved + u_gamma * x_hat + u_beta, u_x=u_x, u_gamma=u_gamma, u_beta=u_beta)
+        d2x = r * self.project(u_gamma * dy, "u_x")
+        if at.moving_u_x:
+            d2x = d2x - self.be("curvature", at.gamma_grad * r**2 * self.curvature(dy, u_x, x_hat))
+        d2gamma = self.be("d2gamma", self.total(r * moved * dy, None, "d2gamma"))
+        d2x = self.be("d2x", d2x, w=u_gamma * dy)
         return {
             "d2x": self.give_rows(d2x, x),
             "d2gamma": self.give_column(d2gamma, "param"),
             "d2dy": self.give_rows(d2dy, x),
         }
+
+    def curvature(self, dy, u_x, x_hat):
+        mean = lambda w: self.total(w, None, "k") / self.at.m_grad
+        b, c = mean(dy * x_hat), mean(u_x * x_hat)
+        k = self.be("k", mean(u_x * dy) - mean(u_x) * mean(dy) - b * c, product=b * c)
+        return self.project(b * u_x + c * dy, "u_x") + k * x_hat
+
+
+class Layer(Derivatives):
+    """Steps of training and inference [sections 2 to 5]."""
+
+    def begin(self, mode, arrays, peek=False, **options):
+        """A new step; the mode that it has."""
+        self.at.begin(mode, {name: array for name, array in arrays.items() if array is not None}, options, peek)
+        mode = self.be("mode", mode)
+        self.at.training = mode in ("train", "renorm")
+        for name in ("x", "dy"):
+            if name in self.at.arrays:
+                self.check_type(name, self.at.arrays[name])
+        x, dy = arrays["x"], arrays.get("dy")
+        if dy is not None:
+            self.expect("dy", dy.shape == x.shape, f"dy has shape {dy.shape}, expected {x.shape}", "BN-1.5")
+            self.at.arrays["dy"] = dy[: len(x)]
+        return mode
+
+    def read(self, mask=None):
+        """x and the mask as rows."""
+        x = self.at.arrays["x"]
+        self.be("mask", None if mask is None else self.rows(np.broadcast_to(mask, x.shape), bool))
+        return self.be("x", self.rows(x, name="x"))
+
+    def settle(self, mean, var):
+        """The forward pass from the statistics that normalize, to y [BN-2.3, BN-4.1]."""
+        at, one = self.at, self.type.type(1)
+        mean, var = self.be("mean_used", mean), self.be("var_used", var)
+        self.be("eps", self.type.type(self.config.eps))
+        self.inverse_root("root", var)
+        self.be("x_hat", self.be("centred", at.x - mean) * at.root)
+        gamma = self.be("gamma", one if self.gamma is None else self.gamma)
+        beta = self.be("beta", 0 * one if self.beta is None else self.beta)
+        self.be("y", self.be("scaled", gamma * at.x_hat) + beta)
+
+    def answer(self):
+        arrays, x = self.at.arrays, self.at.arrays["x"]
+        out = {"y": self.give_rows(self.at.y, x)}
+        return out if "dy" not in arrays else out | self.gradients(arrays["dy"], x)
+
+    def batch(self, mean, var):
+        """The batch statistics as they are given out."""
+        give = lambda value: self.give_column(self.column(value), "state")
+        return {"batch_mean": give(mean), "batch_var": give(var)}
+
+    def end(self, out):
+        """What is given out at the end of a call."""
+        self.be("done", None, out=out)
+        return self.be("outputs", out)
+
+    def before(self):
+        """The running values before the step, for whoever takes them by mistake."""
+        self.at.before, self.at.batch = dict(self.running), lambda: self.moments(self.at.x, None)[:2]
+
+    def inference_statistics(self, rows):
+        """The running statistics, or the batch's where the layer has none, with their gradient [BN-4.1, BN-4.5]."""
+        self.before()
+        if not self.stateless:
+            return self.running["mean"], self.running["var"]
+        self.at.training = True
+        return self.moments(rows)[:2]
+
+    def step(self, x, dy, mode, mask=None, moments=None):
+        """One step of any plain mode; moments: of merged shards, in place of the batch's own."""
+        if mode == "train":
+            mean, var, m = moments or self.moments(x, mask)
+            self.before()
+            self.update(mean, var, m)
+            self.settle(mean, var)
+            return self.end(self.answer() | self.batch(mean, var))
+        self.settle(*self.inference_statistics(x))
+        out = self.answer()
+        if "updates" in self.points:
+            self.update(*self.moments(x, None))
+        return self.end(out)
+
+    @quiet
+    def train(self, x, dy):
+        mode = self.begin("train", {"x": x, "dy": dy})
+        return self.step(self.read(), dy, mode)
+
+    @quiet
+    def infer(self, x, dy):
+        mode = self.begin("infer", {"x": x, "dy": dy})
+        return self.step(self.read(), dy, mode)
+
+    @quiet
+    def frozen(self, x, dy):
+        mode = self.begin("frozen", {"x": x, "dy": dy})
+        return self.step(self.read(), dy, mode)
+
+    def point_of(self, mode, x, **arrays):
+        """The forward pass of a mode, without any change of state."""
+        self.begin(mode, {"x": x, **arrays}, peek=True)
+        rows = self.read()
+        if mode == "train":
+            statistics = self.moments(rows)[:2]
+            self.before()
+        else:
+            statistics = self.inference_statistics(rows)
+        self.settle(*statistics)
+        return x
+
+    @quiet
+    def jvp(self, mode, x, x_dot, gamma_dot, beta_dot):
+        return self.forward_mode(self.point_of(mode, x), x_dot, gamma_dot, beta_dot)
+
+    @quiet
+    def double_backward(self, mode, x, dy, u_x, u_gamma, u_beta):
+        return self.second_order(self.point_of(mode, x, dy=dy), dy, u_x, u_gamma, u_beta)

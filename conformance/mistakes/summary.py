@@ -1,30 +1,21 @@
 """The kill matrix as tables of the report: mutants with what kills them, cases with how many they kill."""
 
 from . import mutants
-from .kills import INFINITE, Kills
-
-
-def words(score: float) -> str:
-    """A killing score to two digits; "certain" where no number says it.
-
-    >>> words(12345.0), words(float("inf"))
-    ('1.2e+04', 'certain')
-    """
-    return "certain" if score == INFINITE else f"{score:.2g}"
+from .kills import Kills
 
 
 def tables(kills: Kills | None = None) -> list[dict]:
     """Two tables of words, {title, head, rows}: one row a mutant, one row a case."""
     kills = kills or Kills.load()
     by_mutant = [
-        (name, mutant.diagnosis, mutant.clause, mutant.says, str(len(kills.matrix[name])), words(kills.best(name)))
+        (name, mutant.diagnosis, mutant.clause, mutant.says, str(len(kills.matrix[name])))
         for name, mutant in mutants().items()
     ]
     by_case = [(case, str(len(names)), ", ".join(kills.telling(case))) for case, names in kills.by_case.items()]
     return [
         {
             "title": f"{len(by_mutant)} mutants: wrong implementations, and how many cases kill each",
-            "head": ("mutant", "name", "clause", "what is wrong", "cases that kill", "best score"),
+            "head": ("mutant", "name", "clause", "what is wrong", "cases that kill"),
             "rows": by_mutant,
         },
         {
