@@ -93,7 +93,7 @@ def test_identify_command_writes_rows_and_succeeds(tmp_path):
 
 
 def test_identify_command_fails_where_findings_disagree():
-    assert CliRunner().invoke(command, ["bnconform.conformance.mistakes.estimator:RunningVarBiased"]).exit_code == 1
+    assert CliRunner().invoke(command, ["bnconform.conformance.mistakes.backends:running-var-biased"]).exit_code == 1
 
 
 def test_identify_command_refuses_an_unknown_name():
