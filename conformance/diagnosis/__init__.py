@@ -1,12 +1,13 @@
-"""Diagnosis by hypothesis: which mistake, put into the definition, gives what was observed.
+"""What is wrong, where it enters, and when it happens.
 
-    explanations = explain("mine", failed_verdicts, observations, golden, conventions)
+    explanations = explain("mine", failed_verdicts, observations, golden, conventions, ask)
 
-`rules` names what an implementation may do otherwise, `model` evaluates the definition under such rules, `hypotheses`
-lists the mistakes, `fit` solves for continuous ones, `structure` knows those that show in where something fails, and
-`search` picks the simplest that predicts everything that was observed.
+`episode` holds what was observed, step by step, against the right layer of `mistakes`; `candidates` and `solve` say what may be
+wrong, `attributes` and `conditions` when, `search` puts them together, `fresh` draws the problems that a name must also
+predict, `bounds` and `structure` know what shows in no value.
 """
 
-from .search import Explanation, explain
+from .diagnose import explain
+from .explanation import Explanation
 
 __all__ = ["Explanation", "explain"]

@@ -1,12 +1,8 @@
-"""The record that says what is wrong, in words a porter can act on."""
+"""The record that says what is wrong, in words a porter can act on: where, when, what."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-
-from .stages import first_deviation
+from ..mistakes.point import WHERE
 
 UNEXPLAINED = "unexplained"
 
@@ -15,80 +11,63 @@ UNEXPLAINED = "unexplained"
 class Explanation:
     """One mistake, or "unexplained".
 
-    name: of the vocabulary, "A + B" for two at once. detail: got, expected, term, axis, ... outputs: failed outputs by
-    name ("running_var"), cases: ids that it explains. score_before, score_after: largest error / allowance against the
-    definition, and against the definition with this mistake put in. entry: where the first deviation enters.
-    alternatives: names that predict the same in every case that was observed. aside: failing cases that the mistake
-    reaches by a way that is not predicted (shards, masks, folding, higher derivatives, m <= 1).
+    name: of the vocabulary, made of where and what (DGAMMA_REVERSED), "A + B" for two at once, or "unexplained". text: the
+    sentence for the report. where: the quantity, a key of `mistakes.point.WHERE`, or "". when: the condition in words, ""
+    where none was found. what: the transform in words, "" where it stays open. outputs, cases: what it explains.
     """
 
     name: str
     text: str
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    where: str = ""
+    when: str = ""
+    what: str = ""
     outputs: tuple[str, ...] = ()
     cases: tuple[str, ...] = ()
-    score_before: float | None = None
-    score_after: float | None = None
-    entry: str = ""
-    alternatives: tuple[str, ...] = ()
-    aside: tuple[str, ...] = ()
-
-    def to_json(self) -> dict:
-        data = asdict(self)
-        for name in ("score_before", "score_after"):
-            value = data[name]
-            data[name] = "inf" if value is not None and not np.isfinite(value) else value
-        return data
 
 
-def _outputs(failing):
-    return tuple(sorted({name.split(".", 1)[-1] for question in failing for name in question.failed}))
+def named(found, steps, checked: str) -> Explanation:
+    """An answer of the search whose candidate predicts all it should."""
+    candidate = found.tested.candidate
+    when, seen = found.condition.words, f"{_steps(found.counts[0])} explained"
+    if found.counts[1]:
+        seen += f", {_steps(found.counts[1])} where it would show and does not"
+    clause = f" [{candidate.clause}]" if candidate.clause else ""
+    text = f"{candidate.words}, {when}{clause} ({seen}; {checked})"
+    if candidate.says:
+        text += f": {candidate.says}"
+    if found.alternatives:
+        text += f" (the same is predicted by {', '.join(found.alternatives[:3])})"
+    return Explanation(candidate.name, text, candidate.where, when, candidate.words, *_what(steps))
 
 
-def _before(failing):
-    scores = [score for question in failing for score in question.scores.values() if score is not None]
-    return max(scores, default=None)
-
-
-def told(text, failing, after, entry):
-    """The sentence for the report."""
-    rest = "every other output matches" if after is not None and after <= 1 else ""
-    where = f"; {entry}" if entry else ""
-    return f"{text}; {rest}{where}" if rest else f"{text}{where}"
-
-
-def combined(hypothesis, failing, alternatives=(), aside=()) -> Explanation:
-    """An explanation of `failing` by one hypothesis, measured on these cases."""
-    after = hypothesis.score(failing)
-    entry = first_deviation(failing)
-    text = told(hypothesis.text, failing, after, entry)
-    if alternatives:
-        text += f" (the same is predicted by {', '.join(alternatives)})"
-    if aside:
-        text += f"; not predicted beside it: {', '.join(q.case.id for q in aside[:4])}" + (
-            f" and {len(aside) - 4} more" if len(aside) > 4 else ""
-        )
-    return Explanation(
-        hypothesis.name,
-        text,
-        dict(hypothesis.detail),
-        _outputs(failing),
-        tuple(q.case.id for q in failing),
-        _before(failing),
-        after,
-        entry,
-        tuple(alternatives),
-        tuple(q.case.id for q in aside),
+def unexplained(found, steps, why: str) -> Explanation:
+    """Where, when and one example of what nothing explains."""
+    where = (
+        f"the first deviation is in {WHERE.get(found.where, found.where)}" if found.where else "nothing can be measured"
     )
+    when = found.condition.words if found.condition else ""
+    seen = f"{_steps(found.counts[0])} deviate, {found.counts[1]} do not"
+    text = f"unexplained ({why}); {where}, {when or 'under no condition that was found'} ({seen}){_example(steps)}"
+    return Explanation(UNEXPLAINED, text, found.where, when, "", *_what(steps))
 
 
-def unexplained(failing, effort: str) -> Explanation:
-    """No hypothesis predicts what was observed here. effort: what was tried."""
-    entry = first_deviation(failing)
-    names = ", ".join(q.case.id for q in failing[:3]) + (f" and {len(failing) - 3} more" if len(failing) > 3 else "")
-    text = f"unexplained: no hypothesis predicts what was observed in {names} ({effort})" + (
-        f"; {entry}" if entry else ""
-    )
-    return Explanation(
-        UNEXPLAINED, text, {}, _outputs(failing), tuple(q.case.id for q in failing), _before(failing), None, entry
-    )
+def _steps(count):
+    return f"{count} step{'s' if count != 1 else ''}"
+
+
+def _what(steps):
+    outputs = {name.split(".", 1)[1] for step in steps for name, d in step.outputs.items() if (d > 1).any()}
+    return tuple(sorted(outputs)), tuple(dict.fromkeys(step.episode.case.id for step in steps))
+
+
+def _example(steps):
+    """The largest deviation of the smallest step, in numbers."""
+    if not steps:
+        return ""
+    step = min(steps, key=lambda s: s.episode.size)
+    name, _ = max(step.outputs.items(), key=lambda item: item[1].max())
+    channel = int(step.outputs[name].argmax())
+    error = abs(step.got[name][channel] - step.right[name][channel])
+    place = int(error.argmax()) if error.size else 0
+    got, right = step.got[name][channel][place], step.right[name][channel][place]
+    return f"; {name} of {step.episode.case.id}, channel {channel}: {got:.9g}, expected {right:.9g}"

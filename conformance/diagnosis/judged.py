@@ -6,23 +6,57 @@ from bnconform.backends.contract import Conventions
 
 from ..golden.store import Golden
 from ..records import FAILED
+from ..run.process import Stopped, Worker, WorkerLost
 from ..run.schedule import Judged
 
+TIMEOUT = 20.0  # seconds that a fresh problem may take
 
-def diagnosed(judged: Judged, golden: Golden) -> Judged:
+
+class Asking:
+    """Puts fresh problems to an implementation, in a worker process that is started with the first. A context."""
+
+    def __init__(self, name: str, device: str):
+        self.worker, self.name, self.device, self.gone = None, name, device, False
+
+    def __call__(self, draft):
+        """The observation of a draft, None where there is nobody to ask."""
+        if self.gone:
+            return None
+        try:
+            if self.worker is None:
+                self.worker = Worker(self.name, self.device)
+                if self.worker.start().problem:
+                    self.gone = True
+                    return None
+            return self.worker.pose(draft.case, draft.tensors, TIMEOUT)
+        except (WorkerLost, Stopped, OSError):
+            self.gone = True
+            return None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self.worker is not None:
+            self.worker.stop()
+
+
+def diagnosed(judged: Judged, golden: Golden, ask: bool = True) -> Judged:
     """The same, its failed verdicts telling which mistake explains them; nothing to do where nothing failed.
 
-    A mistake of the diagnosis itself must not cost the report: it is said in place of a name.
+    ask: whether the implementation can be asked further problems. A mistake of the diagnosis itself must not cost the report:
+    it is said in place of a name.
     """
     failed = [v for v in judged.verdicts if v.status in FAILED and v.kind != "stale"]
     if not failed or judged.hello.problem:
         return judged
-    from . import explain  # its hypotheses are many: loaded only where something failed
+    from . import explain  # its candidates are many: loaded only where something failed
 
+    conventions = judged.hello.conventions or Conventions(running_ddof=0)
     try:
-        explanations = explain(
-            judged.name, failed, judged.observations, golden, judged.hello.conventions or Conventions(running_ddof=0)
-        )
+        with Asking(judged.name, judged.device) as asking:
+            asked = asking if ask else None
+            explanations = explain(judged.name, failed, judged.observations, golden, conventions, asked)
     except Exception as error:
         text = f"no diagnosis: {type(error).__name__}: {error}"
         return _with(judged, failed, lambda verdict: text)
@@ -30,14 +64,9 @@ def diagnosed(judged: Judged, golden: Golden) -> Judged:
 
 
 def _text(verdict, explanations):
-    from .explanation import UNEXPLAINED
-
-    # beside something unexplained a name is a guess, and a wrong name is worse than none
-    unexplained = [e for e in explanations if e.name == UNEXPLAINED]
-    if unexplained:
-        return unexplained[0].text
-    texts = [f"{e.name}: {e.text}" for e in explanations if verdict.case in e.cases or verdict.case in e.aside]
-    return "; ".join(texts) or None
+    """What explains this verdict's case; where nothing does, all that was said."""
+    mine = [e for e in explanations if verdict.case in e.cases] or explanations
+    return "; ".join(e.text if e.text.startswith(e.name) else f"{e.name}: {e.text}" for e in mine) or None
 
 
 def _with(judged, failed, text_of):

@@ -1,247 +1,331 @@
-"""From failed verdicts to names: the simplest mistakes that predict everything that was observed.
+"""From deviating samples to words: where, when and what.
 
-A mistake explains a case if its prediction fits every output there; it must also fit where nothing failed. Single
-mistakes come first, then several that do not touch the same cases, then pairs in one. What fits nothing is
-"unexplained": a wrong name is worse than none.
+A sample is one channel of one step. A candidate *supports* a sample that deviates if it predicts all outputs there; a sample
+that is right *refutes* it if it predicts others there. Its condition must hold for the first and not for the second, so
+that what happens and when are searched apart.
 """
 
 import time
-from functools import cached_property
-from itertools import chain
+from dataclasses import dataclass, field
 
-from ..mistakes.hypotheses import singles
-from . import precision, structure
-from .explanation import Explanation, combined, unexplained
-from .fit import fitted
-from .question import Question, questions
+import numpy as np
 
-PARTNERS = 8  # mistakes that explain at least an output, tried together with every other
-LARGE = 4096  # values of the smallest failing case beyond which pairs are not tried
-BARELY = 2.0  # a score that a mistake too small to be seen may leave
-SUPPORT = 2  # plain failing cases that a mistake must predict before cases aside are forgiven
-SCREEN = 4  # failing cases that are asked what a mistake explains before it is paired
-BUDGET = 30.0  # processor seconds of a search; the slowest search that finds a name takes a few
+from ..mistakes.point import ORDER, Point
+from ..mistakes.whats import formula
+from . import solve
+from .bounds import Bound, within
+from .candidates import COLUMNS, ROWS, Candidate, generic, listed
+from .conditions import Condition, Table
+from .episode import SLACK, Episode
+
+SCREEN = 5  # deviating steps on which every candidate is tried first
+TRIED = 40  # candidates that are tried on everything
+PARTNERS = 24  # candidates that explain an output, paired with one another
+BETTER = 4.0  # a prediction that is not within the allowance must be this much nearer than the right one
+STUBBORN = 0.1  # share of samples that a candidate may predict nearly
+FLIPPED = 0.1  # of the values next to a rounding boundary may come out on the other side
+FAMILIES = {
+    "fold": ("fold_",),
+    "population": ("population_", "mean", "variance", "m", "sum", "rows", "axes", "deviation"),
+}
 
 
-class Exhausted(Exception):
-    """The budget is used up."""
+def _informative(step):
+    """What tells candidates apart comes first: several channels and values, wide types, few steps, small."""
+    case, count = step.episode.case, len(step.deviation)
+    values = next(iter(step.got.values())).shape[1]
+    odd = (
+        step.mode not in ("train", "infer")
+        or case.x_dtype in ("float16", "bfloat16")
+        or "mask" in case.steps[step.index].inputs
+    )
+    plain = count > 1 and (values > 4 or step.mode == "fold")
+    several = (step.deviation > 1).sum() > 1
+    return (odd, not plain, not several, case.family in ("nonfinite", "degenerate", "conditioning"), step.episode.size)
 
 
-def explain(
-    implementation: str, failed, observations, golden, conventions, budget: float = BUDGET
-) -> list[Explanation]:
-    """What is wrong with an implementation, in as few mistakes as explain all failed verdicts.
+@dataclass
+class Tested:
+    """A candidate held against all samples: masks over the samples of all steps, one after the other."""
 
-    failed: its `Verdict`s that are no pass. observations: case id -> `Observation`, of passed cases too (the more, the
-    safer the name). golden, conventions: what it was judged by. budget: processor seconds after which the search is
-    broken off. A last explanation named "unexplained" holds what no hypothesis predicts. An implementation that failed
-    nowhere gives an empty list.
-    """
-    asked = questions([v for v in failed if v.implementation == implementation], observations, golden, conventions)
-    found, left = structure.attributes(asked)
-    if left:
-        answered = [q for q in asked if q.case.raises is None and (q in left or not q.failed)]
-        found += Search(answered, left, conventions, budget).names()
-    return structure.without_consequences(found + structure.silent_errors(asked, found))
+    candidate: Candidate
+    support: np.ndarray
+    refuted: np.ndarray
+    nearly: np.ndarray
+    condition: Condition | None = None
+
+    @property
+    def cost(self):
+        return self.candidate.cost + (99 if self.condition is None else 0.5 * self.condition.cost)
+
+
+@dataclass
+class Found:
+    """One answer of a search. tested: None where what happens stays open."""
+
+    where: str
+    condition: Condition | None
+    samples: np.ndarray
+    tested: Tested | None = None
+    counts: tuple = (0, 0)
+    alternatives: list = field(default_factory=list)
 
 
 class Search:
-    """Attempts to name what is wrong in `failing`, from the simplest on; what is computed for one serves the next.
+    """The steps of all episodes, and candidates held against them."""
 
-    asked: questions, those that passed too. failing: those of them whose failures are to be explained.
-    """
+    def __init__(self, episodes: list[Episode], conventions, budget: float):
+        self.until, self.tried = time.process_time() + budget, 0
+        self.conventions, self.episodes = conventions, list(episodes)
+        self._prepare()
 
-    def __init__(self, asked, failing, conventions, budget):
-        self.failing = failing
-        self.ordered = _order(failing)
-        self.passing = [q for q in asked if not q.failed]
-        self.asked, self.conventions = asked, conventions
-        self.budget, self.until = budget, time.process_time() + budget
-        self.tried = 0
+    def _prepare(self):
+        self.steps = [step for episode in self.episodes for step in episode.steps]
+        self.table = Table(self.steps)
+        self.deviates = self._flat([step.deviation > 1 for step in self.steps])
+        self.deviating = [step for step in self.steps if (step.deviation > 1).any()]
 
-    def names(self) -> list[Explanation]:
-        """The first attempt's that succeeds; "unexplained" where none does, or the budget ends before."""
-        try:
-            attempts = (attempt() for attempt in (self.single, self.local, self.several, self.pair, self.partly))
-            return next((names for names in attempts if names), None) or [unexplained(self.failing, self.effort)]
-        except Exhausted:
-            return [unexplained(self.failing, f"{self.effort}, then the budget of {self.budget:g} s was used up")]
+    def add(self, episodes):
+        """More to explain."""
+        self.episodes += episodes
+        self._prepare()
+
+    def _flat(self, masks):
+        return np.concatenate([np.asarray(mask, bool) for mask in masks]) if masks else np.zeros(0, bool)
 
     @property
-    def effort(self) -> str:
-        return f"{self.tried} mistakes and pairs of mistakes were tried"
+    def late(self) -> bool:
+        return time.process_time() > self.until
 
-    @cached_property
-    def candidates(self):
-        everything = chain(singles(self.conventions.running_ddof), fitted(self.failing))
-        return [h for h in everything if any(h.touches(q.case) for q in self.failing)]
+    # one candidate in one step
 
-    def _try(self, hypotheses):
-        """The same hypotheses, counted, as long as the budget lasts. Errors: Exhausted."""
-        for hypothesis in hypotheses:
-            if time.process_time() > self.until:
-                raise Exhausted
-            self.tried += 1
-            yield hypothesis
+    def judge(self, step, candidate, predicted):
+        """(supports, refutes, nearly supports: it comes much nearer than the right layer) by channel."""
+        count, deviates = len(step.deviation), step.deviation > 1
+        if predicted is None:
+            return np.zeros(count, bool), ~deviates, np.zeros(count, bool)
+        near, off = step.distances(predicted)
+        if candidate.grain and (off > 1).any():
+            parts = [self._grained(step, name, candidate, predicted.get(name)) for name in step.got]
+            off = np.max(parts, axis=0)
+        nearer = near * BETTER <= step.deviation
+        supports = deviates & (off <= 1) & ((near <= 2) | nearer | bool(candidate.grain))
+        if candidate.grain and supports.any():
+            supports &= self._moves(step, candidate, predicted)
+        return supports, ~deviates & (off > 1), deviates & ~supports & nearer
 
-    def single(self):
-        """One mistake that explains every failing case and contradicts none."""
-        found = self._unrefuted(self._try(self.candidates))
-        bounds = [] if found else precision.explaining(self.asked, self.ordered)
-        if bounds:
-            return bounds
-        return [_chosen(found, self.failing)] if found else None
+    def _grained(self, step, name, candidate, predicted):
+        """Distances where some values may have been rounded to the other side."""
+        got, distance = step.got[name], step.distance(name, predicted)[1]
+        if predicted is None or predicted.shape != got.shape or (distance <= 1).all():
+            return distance
+        with np.errstate(all="ignore"):
+            size = np.nanmax(np.where(np.isfinite(predicted), np.abs(predicted), 0), axis=1, initial=0.0)
+            error = np.where(got == predicted, 0.0, np.abs(got - predicted))
+            unit = SLACK * (
+                step.allowed[name] + 2e-7 * np.abs(predicted) * (step.episode.facts.kind(name) != "float64")
+            )
+            far = error > unit
+            bounded = (error <= 4 * candidate.grain * size[:, None]).all(axis=1)
+            few = far.mean(axis=1) <= (FLIPPED if got.shape[1] > 1 else 0)
+        return np.where(bounded & few, np.minimum(distance, 1.0), distance)
 
-    def _unrefuted(self, hypotheses):
-        """(mistake, cases aside that it does not predict) for those that nothing refutes."""
-        everything = self.ordered + self.passing
-        judged = ((hypothesis, misfits(hypothesis, everything)) for hypothesis in hypotheses)
-        return [
-            (hypothesis, aside) for hypothesis, aside in judged if aside is not None and self._shown(hypothesis, aside)
-        ]
+    def _moves(self, step, candidate, predicted):
+        """Whether a rounding explains what deviates: that it comes nearer than the right layer, in the failed outputs."""
+        nearer = np.zeros(len(step.deviation), bool)
+        for name in step.failed:
+            if name in predicted and predicted[name].shape == step.got[name].shape:
+                nearer |= (step.distance(name, predicted[name])[0] * 2 <= step.outputs[name]) & (step.outputs[name] > 1)
+        return nearer
 
-    def _shown(self, hypothesis, aside=()):
-        """Whether a failing case that it explains has numbers: many mistakes make a layer raise, and nothing tells
-        them apart."""
-        return any(q.got for q in self.failing if q not in aside and hypothesis.touches(q.case))
+    def evaluate(self, candidate, episode):
+        """step index -> what `judge` says, of one episode."""
+        play = None if candidate.forced else episode.play(candidate.points, forced=False)
+        predict = lambda index: play[index] if play else episode.predict(candidate.points, index)
+        return {step.index: self.judge(step, candidate, predict(step.index)) for step in episode.steps}
 
-    def local(self):
-        """One mistake that is told by where things fail."""
-        for place in structure.places():
-            if all(place.holds(question) for question in self.failing):
-                return [combined(place, self.failing)]
-        return None
+    def test(self, candidate) -> Tested:
+        """A candidate held against everything."""
+        found = [self.evaluate(candidate, episode) for episode in self.episodes]
+        masks = zip(*(by_step[index] for by_step in found for index in by_step))
+        tested = Tested(candidate, *map(self._flat, masks))
+        if tested.support.any():
+            tested.condition = self.table.separating(tested.support, tested.refuted)
+        return tested
 
-    @cached_property
-    def options(self):
-        """(mistake, failing cases it explains), for all that contradict nothing."""
+    def held(self, step, answers):
+        """(samples of a fresh step that each answer predicts, those that refute it), a row an answer."""
+        found, refuted = np.zeros((2, len(answers), len(step.deviation)), bool)
+        for place, answer in enumerate(answers):
+            if isinstance(answer.tested, Bound):
+                found[place] = within(step, answer.tested.conventions) & (step.deviation > 1)
+                continue
+            holds, candidate = answer.condition.holds(step), answer.tested.candidate
+            play = None if candidate.forced else step.episode.play(candidate.points, forced=False)
+            predicted = play[step.index] if play else step.episode.predict(candidate.points, step.index)
+            supports, refutes, nearly = self.judge(step, candidate, predicted)
+            found[place], refuted[place] = holds & (supports | nearly), holds & refutes
+        return found, refuted
+
+    # which candidates
+
+    def screen(self):
+        """Deviating steps of different kinds, the small ones first."""
+        order = sorted(self.deviating, key=_informative)
+        chosen, seen = [], set()
+        for step in order:
+            kind = (step.mode, frozenset(n.split(".")[1] for n in step.failed))
+            if kind not in seen:
+                chosen.append(step)
+                seen.add(kind)
+        return chosen[:SCREEN]
+
+    def reach(self, steps):
+        """Quantities that move everything that deviates in one of these steps."""
+        nudge = formula(
+            "nudged", lambda v, at: v * 1.001 + 1e-3 if isinstance(v, float | np.ndarray | np.generic) else v
+        )
         found = []
-        for hypothesis in self._try(self.candidates):
-            explained = consistent(hypothesis, self.ordered, self.passing)
-            if any(question.got for question in explained):
-                found.append((hypothesis, explained))
-        found += precision.partial(self.asked, self.ordered)
-        return found + [
-            (place, held) for place in structure.places() if (held := [q for q in self.failing if place.holds(q)])
-        ]
+        for where in dict.fromkeys((*COLUMNS, *ROWS)):
+            if any(self._reaches(where, nudge, step) for step in steps):
+                found.append(where)
+        return sorted(found, key=ORDER.__getitem__)
 
-    def several(self):
-        """Mistakes in different cases: each explains all that it touches, together they explain everything."""
-        chosen, left = self._greedy()
-        return None if left else chosen
+    def _reaches(self, where, nudge, step):
+        predicted = step.episode.predict((Point(where, nudge),), step.index)
+        if predicted is None:
+            return False
+        deviating = [name for name, d in step.outputs.items() if (d > 1).any()]
+        return all(
+            name in predicted and not np.array_equal(predicted[name], step.right[name], equal_nan=True)
+            for name in deviating
+        )
 
-    def partly(self):
-        """What can be named, and the rest unexplained."""
-        chosen, left = self._greedy()
-        if any(question.raised for question in left):  # it raises elsewhere too: not because of what is special there
-            chosen = [explanation for explanation in chosen if explanation.name != "DEGENERATE_RAISES"]
-        if any(
-            not q.aside for q in left
-        ):  # what is wrong everywhere may be what is wrong there: no name for a special case
-            plain = {q.case.id for q in self.failing if not q.aside}
-            chosen = [explanation for explanation in chosen if plain & set(explanation.cases)]
-        left = [q for q in self.failing if not any(q.case.id in explanation.cases for explanation in chosen)]
-        return chosen + [unexplained(left, self.effort)] if chosen and left else chosen or None
-
-    def _greedy(self):
-        """(explanations, what they leave): the mistake that explains most first."""
-        chosen, left = [], list(self.failing)
-        while self.options and left:
-            gains = [(sum(q in left for q in explained), h) for h, explained in self.options]
-            gain, hypothesis = max(gains, key=lambda pair: (pair[0], -pair[1].complexity[0], -pair[1].complexity[1]))
-            if not gain:
+    def screened(self, steps, candidates):
+        """(candidate, samples it supports in these steps), and for pairs (candidate, outputs it explains)."""
+        alone, partly = [], []
+        for candidate in candidates:
+            if self.late:
                 break
-            explained = next(e for h, e in self.options if h is hypothesis)
-            chosen.append(combined(hypothesis, [q for q in explained if q in left]))
-            left = [q for q in left if q not in explained]
-        return chosen, left
+            self.tried += 1
+            supports = outputs = 0
+            for step in steps:
+                predicted = step.episode.predict(candidate.points, step.index, candidate.forced)
+                good = self.judge(step, candidate, predicted)[0]
+                supports += good.sum() / (step.deviation > 1).sum()
+                if not good.any() and predicted:
+                    outputs += self._explained(step, predicted)
+                if not good.any() and step is steps[0]:
+                    break  # what does not explain the first step is not tried on the others
+            if supports:
+                alone.append((supports, candidate))
+            elif outputs:
+                partly.append((outputs, candidate))
+        key = lambda pair: (-pair[0], pair[1].cost)
+        return [c for _, c in sorted(alone, key=key)], [c for _, c in sorted(partly, key=key)]
 
-    def pair(self):
-        """Two mistakes that touch the same cases: one of them explains at least an output."""
-        if self.ordered[0].size > LARGE:  # thousands of evaluations would take minutes
+    def _explained(self, step, predicted):
+        """How many deviating outputs come nearer, none of the others getting worse."""
+        gain = 0
+        for name, deviation in step.outputs.items():
+            off = step.distance(name, predicted.get(name))[1]
+            if not (deviation > 1).any():
+                continue
+            gain += bool(((off <= 1) & (deviation > 1)).any())
+        return gain
+
+    # the search
+
+    def run(self) -> list[Found]:
+        """What explains the deviating samples: the fewest candidates; what is left stays open."""
+        left, found = self.deviates.copy(), []
+        while left.any() and len(found) < 4:
+            answer = self._best(left)
+            if answer is None:
+                break
+            found.append(answer)
+            left &= ~answer.samples
+        if left.any():
+            found.append(self.open(left))
+        return found
+
+    def steps_of(self, left):
+        """The deviating steps with samples that are left."""
+        ends = np.cumsum([len(step.deviation) for step in self.steps])
+        starts = ends - [len(step.deviation) for step in self.steps]
+        return [step for step, a, b in zip(self.steps, starts, ends) if left[a:b].any()]
+
+    def _best(self, left):
+        self.deviating = self.steps_of(left)
+        steps = self.screen()
+        wheres = self.reach(steps)
+        self.wheres = wheres
+        solved, self.able = solve.candidates(steps[:3], wheres)
+        pool = [*listed(self.conventions.running_ddof), *solved]
+        pool += [candidate for where in wheres for candidate in generic(where)]
+        alone, partly = self.screened(steps, pool)
+        answer = self._choose(alone, left)
+        if answer is None or (left & ~answer.samples).any():
+            pairs = self._pairs(steps, [*alone[:6], *partly[:PARTNERS]])
+            both = self._choose(pairs, left)
+            if both is not None and (answer is None or (left & both.samples).sum() > (left & answer.samples).sum()):
+                return both
+        return answer
+
+    def _pairs(self, steps, parts):
+        found = []
+        for first in parts[:8]:
+            for second in parts:
+                if first.points != second.points and first.where <= second.where:
+                    name = " + ".join(sorted({*first.name.split(" + "), *second.name.split(" + ")}))
+                    points = (*first.points, *second.points)
+                    found.append(Candidate(points, name, first.cost + second.cost, "", first.forced and second.forced))
+        return self.screened(steps, found)[0]
+
+    def _choose(self, candidates, left):
+        """The candidate that explains most of what is left, the simplest of those that explain as much."""
+        best, rest = None, []
+        for candidate in candidates[:TRIED]:
+            if self.late and best is not None:
+                break
+            tested = self.test(candidate)
+            gain = int((tested.support & left).sum())
+            if tested.condition is None or not gain:
+                continue
+            key = (-gain, tested.cost)
+            if best is None or key < best[0]:
+                best = (key, tested)
+            rest.append((key, tested))
+        if best is None:
             return None
-        for first in self._partners()[:PARTNERS]:
-            pairs = (both for second in self.candidates if (both := first.with_(second)))
-            found = self._unrefuted(self._try(pairs))
-            if found:
-                return [_chosen(found, self.failing)]
-        return None
+        (gain, _), tested = best
+        same = [t for (g, _), t in rest if g == gain and t is not tested and abs(t.cost - tested.cost) < 0.1]
+        names = [t.candidate.name for t in same if t.candidate.name != tested.candidate.name]
+        counts = self._counts(tested)
+        samples = tested.support.copy()
+        if tested.nearly.sum() <= STUBBORN * samples.sum():  # a stubborn sample is no reason to doubt all others
+            samples |= tested.nearly
+        return Found(tested.candidate.where, tested.condition, samples, tested, counts, list(dict.fromkeys(names)))
 
-    def _partners(self):
-        """Mistakes that explain a failed output of a case, the ones that explain most first."""
-        gains = []
-        for hypothesis in self.candidates:
-            gain = sum(_gain(question, hypothesis) for question in self.ordered[:SCREEN])
-            if gain:
-                gains.append((gain, hypothesis))
-        return [hypothesis for _, hypothesis in sorted(gains, key=lambda pair: -pair[0])]
+    def _counts(self, tested):
+        """(steps that it explains, steps where it would show and does not)."""
+        ends = np.cumsum([len(step.deviation) for step in self.steps])[:-1]
+        count = lambda mask: sum(part.any() for part in np.split(mask, ends))
+        return count(tested.support), count(tested.refuted)
 
+    def open(self, left) -> Found:
+        """Where and when of samples that nothing explains."""
+        steps = self.steps_of(left)
+        condition = self.table.separating(left, ~self.deviates)
+        where = getattr(self, "able", None) or None
+        if where:
+            where = where[0]
+        else:
+            where = self._first_output(steps)
+        return Found(where, condition, left, None, (len(steps), len(self.steps) - len(steps)))
 
-def _gain(question, hypothesis) -> int:
-    """How many failed outputs of a case a mistake predicts."""
-    predicted = question.predict(hypothesis) if hypothesis.touches(question.case) else None
-    if not predicted:
-        return 0
-    return sum(n in predicted and n in question.got and question.misfit(n, predicted[n]) <= 1 for n in question.failed)
-
-
-def fits(hypothesis, question: Question) -> bool:
-    """Whether what was observed is what this mistake gives."""
-    if not hypothesis.touches(question.case):
-        return not question.failed
-    fitting = question.fits_early(question.predict(hypothesis), hypothesis.grain)
-    hardly = all(score is not None and score <= BARELY for score in question.scores.values())
-    if fitting is hardly:  # whether the mistake can be seen here would not change this
-        return fitting
-    return (
-        hardly if question.silent(hypothesis) else fitting
-    )  # what is not seen explains no failure, but for one that hardly is one
-
-
-def misfits(hypothesis, asked):
-    """The cases aside that a mistake does not predict, or None if it is refuted.
-
-    Every plain case must fit. Where the definition is used from elsewhere (shards, masks, folding, higher derivatives)
-    or a mistake may have no value at all (m <= 1), how it gets there is a matter of construction: such a case refutes
-    only a mistake that few plain cases speak for.
-    """
-    aside, supported = [], 0
-    for question in asked:
-        fitting = fits(hypothesis, question)
-        if fitting and question.failed and not question.aside and not question.silent(hypothesis):
-            supported += 1
-        if not fitting:
-            if not question.aside or supported < SUPPORT:
-                return None
-            aside.append(question)
-    return aside
-
-
-def _order(failing):
-    """Small cases of different families first: the cheapest way to refute."""
-    seen, first, rest = set(), [], []
-    for question in sorted(failing, key=lambda q: (q.aside, q.size)):
-        (rest if question.case.family in seen else first).append(question)
-        seen.add(question.case.family)
-    return sorted(first + rest, key=lambda q: q.aside)
-
-
-def _chosen(found, failing):
-    """The one that leaves least aside, the simplest among those; others that fit as well are told."""
-    cost = lambda pair: (len(pair[1]), pair[0].complexity)
-    best, aside = min(found, key=cost)
-    others = {h.name for h, left in found if cost((h, left)) == (len(aside), best.complexity)} - {best.name}
-    return combined(best, [q for q in failing if q not in aside], tuple(sorted(others)), [q for q in aside if q.failed])
-
-
-def consistent(hypothesis, failing, passing):
-    """Failing cases that this mistake explains; none if it predicts a change that was not seen, there or elsewhere."""
-    explained = []
-    for question in failing:
-        if hypothesis.touches(question.case) and not question.silent(hypothesis):
-            if not question.fits_early(question.predict(hypothesis), hypothesis.grain):
-                return []
-            explained.append(question)
-    if explained and all(fits(hypothesis, question) for question in passing):
-        return explained
-    return []
+    def _first_output(self, steps):
+        names = {n.split(".")[1] for s in steps for n, d in s.outputs.items() if (d > 1).any()}
+        quantity = {"batch_mean": "mean", "batch_var": "variance", "weight": "fold_weight", "bias": "fold_bias"}
+        wheres = [quantity.get(name, name) for name in names]
+        return min(wheres, key=lambda name: ORDER.get(name, 999)) if wheres else ""

@@ -1,343 +1,116 @@
-"""Mistakes that show in an attribute, or in where something fails: no value has to be predicted for them."""
+"""Mistakes that show in an attribute, in memory, or in an error: no value has to be predicted for them."""
 
-from dataclasses import dataclass, field
+from .conditions import ALWAYS
+from .explanation import UNEXPLAINED, Explanation
 
-import numpy as np
-
-from .explanation import Explanation
-from .precision import LARGEST
-from .view import View
-
-OWNERS = {  # clause of an error that is not raised -> the names of mistakes that make a layer blind to it
-    "BN-2.4": ("EPS_", "FOLD_EPS"),
-    "BN-3.1": ("DECAY_", "STATE_NOT_", "CUMULATIVE_", "FIRST_STEP"),
-    "BN-1.1": ("WRONG_AXIS", "LAYOUT_"),
-    "BN-6.1": ("MASK_",),
-    "BN-6.4": ("RENORM_",),
-    "BN-4.3": ("FOLD_", "ROOT_"),
-    "BN-3.4": (
-        "POPULATION_",
-        "SPATIAL_NOT_SHARED",
-        "NORMALIZER_DDOF",
-        "STATS_NOT",
-        "RUNNING_VAR_DDOF",
-    ),
-    "BN-1.5": ("STATE_NOT_LOADED", "PARAMETER_", "GAMMA_IGNORED", "BETA_IGNORED"),
+OWNERS = {  # clause of an error that is not raised -> quantities whose mistakes make a layer blind to it
+    "BN-2.4": ("eps", "var_eps", "root", "fold_root"),
+    "BN-3.1": ("decay", "new_weight", "updates", "running_mean", "running_var"),
+    "BN-1.1": ("axes", "rows", "moments"),
+    "BN-6.1": ("mask",),
+    "BN-6.4": ("renorm_r", "renorm_d", "mode"),
+    "BN-4.3": ("fold_weight", "fold_bias", "fold_mean", "fold_c", "fold_root"),
+    "BN-3.4": ("population_var", "bessel", "variance"),
+    "BN-1.5": ("loaded", "gamma", "beta", "initial_mean", "initial_var"),
+}
+ATTRIBUTES = {  # start of a verdict's kind -> (name, clause, words)
+    "dtype:": ("DTYPE_CHANGED", "BN-8.2", "comes in another type than its own"),
+    "shape": ("OUTPUT_SHAPE", "BN-1.5", "has another shape than its own"),
+    "missing": ("OUTPUT_MISSING", "BN-5.1", "is not given"),
 }
 
 
-def attributes(asked):
-    """(explanations, questions whose values are still to be explained) for all that is no wrong value."""
-    found = []
-    for finder in (_memory, _dtypes, _shapes, _missing):
-        found += finder(asked)
-    left = []
-    for question in asked:
-        kinds = set(question.failed.values())
-        if (
-            question.case.raises is None
-            and kinds
-            and (question.values_failed or any(k.startswith("raised") for k in kinds))
-        ):
-            left.append(question)
-    others = [q for q in asked if any(_other(q, kind) for kind in q.failed.values())]
-    return found, left + [q for q in others if q not in left]
+def attributes(episodes, condition_of) -> list[Explanation]:
+    """What was written to that was only lent, and outputs of another type or shape, or missing.
+
+    condition_of(holds): the simplest condition that separates the episodes for which `holds` from the others that have such
+    outputs.
+    """
+    found = _memory(episodes)
+    for start, (name, clause, words) in ATTRIBUTES.items():
+        hit = [e for e in episodes if any(kind.startswith(start) for kind in e.failed.values())]
+        if hit:
+            outputs = {n.split(".", 1)[-1] for e in hit for n, kind in e.failed.items() if kind.startswith(start)}
+            having = [e for e in episodes if outputs & {n.split(".", 1)[-1] for n in e.case.outputs()}]
+            when = condition_of(having, hit)
+            detail = _detail(hit[0], start)
+            text = f"{', '.join(sorted(outputs))} {words}{detail}, {when or 'in some cases'} [{clause}]"
+            cases = tuple(e.case.id for e in hit)
+            found.append(Explanation(name, text, "outputs", when, words, tuple(sorted(outputs)), cases))
+    return found
 
 
-def _other(question, kind):
-    """Kinds that nothing here explains: a died or hanging worker, an unreadable answer."""
-    return question.case.raises is None and kind.split(":")[0] in ("died", "timed out")
+def _detail(episode, start):
+    if start == "dtype:":
+        return f" ({next(kind for kind in episode.failed.values() if kind.startswith(start))[6:]})"
+    return ""
 
 
-def told(name, text, questions, outputs, detail=None) -> Explanation:
-    return Explanation(name, text, detail or {}, tuple(sorted(outputs)), tuple(q.case.id for q in questions))
-
-
-def _memory(asked):
+def _memory(episodes):
     """What was lent was written to, or given back [BN-8.3]."""
     written, shared = {}, {}
-    for question in asked:
-        if "inputs" in question.failed:
-            for change in question.observation.changed:
+    for episode in episodes:
+        if "inputs" in episode.failed:
+            for change in episode.observation.changed:
                 place = shared if "shares memory" in change else written
-                place.setdefault(change.split()[0].split(".")[-1], []).append(question)
-    if written:
-        tensors = ", ".join(sorted(written))
-        questions = _unique(written)
-        return [
-            told(
-                "INPUT_CHANGED",
-                f"{tensors} that was lent is written to [BN-8.3]",
-                questions,
-                ("inputs",),
-                {"tensors": sorted(written)},
-            )
-        ]
-    if shared:
-        tensors = ", ".join(sorted(shared))
-        return [
-            told(
-                "OUTPUT_ALIASES",
-                f"{tensors} shares memory with what was lent [BN-8.3]",
-                _unique(shared),
-                ("inputs",),
-                {"outputs": sorted(shared)},
-            )
-        ]
+                place.setdefault(change.split()[0].split(".")[-1], []).append(episode)
+    for name, places, words in (
+        ("INPUT_CHANGED", written, "that was lent is written to"),
+        ("OUTPUT_ALIASES", shared, "shares memory with what was lent"),
+    ):
+        if places:
+            cases = tuple(dict.fromkeys(e.case.id for group in places.values() for e in group))
+            text = f"{', '.join(sorted(places))} {words} [BN-8.3]"
+            return [Explanation(name, text, "done", ALWAYS.words, words, ("inputs",), cases)]
     return []
 
 
-def _unique(groups):
-    seen = {id(q): q for questions in groups.values() for q in questions}
-    return list(seen.values())
+def lost(episodes) -> list[Explanation]:
+    """Processes that died or hung, and answers that could not be read."""
+    found = []
+    for start in ("died", "timed out", "garbage"):
+        hit = [e for e in episodes if any(kind.split(":")[0] == start for kind in e.failed.values())]
+        if hit:
+            kinds = sorted({kind for e in hit for kind in e.failed.values() if kind.startswith(start)})
+            text = f"unexplained: no answer ({', '.join(kinds)}) in {_cases(hit)}"
+            found.append(Explanation(UNEXPLAINED, text, "", "", "", (), tuple(e.case.id for e in hit)))
+    return found
 
 
-def _collect(asked, start):
-    return [
-        (q, [n for n, kind in q.failed.items() if kind.startswith(start)])
-        for q in asked
-        if any(k.startswith(start) for k in q.failed.values())
-    ]
+def _cases(episodes):
+    names = ", ".join(e.case.id for e in episodes[:3])
+    return names + (f" and {len(episodes) - 3} more" if len(episodes) > 3 else "")
 
 
-def _dtypes(asked):
-    hit = _collect(asked, "dtype:")
-    if not hit:
-        return []
-    types = {}
-    for question, names in hit:
-        for name in names:
-            types.setdefault(name.split(".", 1)[-1], set()).add(
-                f"{question.failed[name][6:]} for {question.wanted[name][0].dtype.name}"
-            )
-    words = "; ".join(f"{name} comes as {', '.join(sorted(kinds))}" for name, kinds in sorted(types.items()))
-    return [
-        told(
-            "DTYPE_CHANGED",
-            f"{words} [BN-8.2]",
-            [q for q, _ in hit],
-            types,
-            {name: sorted(kinds) for name, kinds in types.items()},
-        )
-    ]
+def raising(among, hit, condition_of) -> list[Explanation]:
+    """Steps in the domain that raise, with the condition under which they do."""
+    when, failure = condition_of(among, hit), hit[0].observation.failure
+    what = f"raises {failure.what}: {failure.text[:120]}"
+    degenerate = any(words in when for words in DEGENERATE)
+    name = "DEGENERATE_RAISES" if degenerate else UNEXPLAINED
+    text = f"{'' if degenerate else 'unexplained: '}{what}, {when or 'under no condition that was found'} ({len(hit)} cases)"
+    return [Explanation(name, text, "checks", when, what if degenerate else "", (), tuple(e.case.id for e in hit))]
 
 
-def _shapes(asked):
-    hit = _collect(asked, "shape")
-    if not hit:
-        return []
-    outputs = {name.split(".", 1)[-1] for _, names in hit for name in names}
-    question, names = hit[0]
-    got, want = question.observation.outputs[names[0]].shape, question.exact[names[0]].shape
-    text = f"{', '.join(sorted(outputs))} has another shape than its own: {got}, expected {want} in {question.case.id} [BN-1.5]"
-    return [told("OUTPUT_SHAPE", text, [q for q, _ in hit], outputs, {"got": list(got), "expected": list(want)})]
+DEGENERATE = ("where m is", "where m <", "m counted 0", "eps is 0", "eps < ", "decay is 0", "decay <")
 
 
-def _missing(asked):
-    hit = _collect(asked, "missing") + _collect(asked, "garbage")
-    if not hit:
-        return []
-    outputs = {name.split(".", 1)[-1] for _, names in hit for name in names}
-    return [told("OUTPUT_MISSING", f"{', '.join(sorted(outputs))} is not given [BN-5.1]", [q for q, _ in hit], outputs)]
-
-
-def silent_errors(asked, named):
+def silent_errors(episodes, others, condition_of) -> list[Explanation]:
     """Errors that were due and did not come [BN-8.1], but for those that a mistake already named makes invisible."""
-    hit = [q for q in asked if q.case.raises and "silent" in q.failed.values()]
-    left = [
-        q
-        for q in hit
-        if not any(part.startswith(OWNERS.get(q.case.raises, ())) for e in named for part in e.name.split(" + "))
-    ]
+    hit = [e for e in episodes if e.case.raises and "silent" in e.failed.values()]
+    blind = {x.where for x in others if x.what}
+    left = [e for e in hit if not blind & set(OWNERS.get(e.case.raises, ()))]
     if not left:
         return []
-    what = ", ".join(q.case.says for q in left)
-    return [
-        told(
-            "ERROR_NOT_RAISED",
-            f"accepted without an error: {what} [BN-8.1]",
-            left,
-            ("error",),
-            {"clauses": sorted({q.case.raises for q in left})},
-        )
-    ]
+    what = ", ".join(e.case.says for e in left)
+    text = f"accepted without an error: {what} [BN-8.1]"
+    return [Explanation("ERROR_NOT_RAISED", text, "checks", "always", what, ("error",), tuple(e.case.id for e in left))]
 
 
 def without_consequences(found):
     """No OUTPUT_MISSING beside a mistake that it follows from: a mode that was not run, gamma in the place of beta."""
-    names = {e.name for e in found} - {"OUTPUT_MISSING", "unexplained"}
-    follows = {"batch_mean", "batch_var"} if names else set()
-    if "GAMMA_BETA_SWAPPED" in names:
+    wheres = {x.where for x in found if x.name != "OUTPUT_MISSING" and x.what}
+    follows = {"batch_mean", "batch_var"} if "mode" in wheres else set()
+    if "loaded" in wheres:
         follows |= {"dgamma", "dbeta"}
-    return [e for e in found if not (e.name == "OUTPUT_MISSING" and set(e.outputs) <= follows)]
-
-
-# --- where something fails -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Place:
-    """A mistake that is told by where it shows: `holds(question)` says whether all that fails there lies in its
-    place."""
-
-    name: str
-    text: str
-    holds: object
-    detail: dict = field(default_factory=dict)
-    parts: tuple = ()
-    complexity: tuple = (1, 9)
-
-    def score(self, questions):
-        return None
-
-
-def places():
-    yield Place(
-        "DEGENERATE_RAISES",
-        "a batch of one value a channel raises; it is in the domain [BN-7.3]",
-        _raises(lambda q, m: m == 1),
-        {"m": 1},
-    )
-    yield Place(
-        "DEGENERATE_RAISES",
-        "an empty batch raises; it is in the domain [BN-7.2]",
-        _raises(lambda q, m: m == 0),
-        {"m": 0},
-    )
-    yield Place(
-        "DEGENERATE_RAISES",
-        "a batch of one value a channel or none raises; it is in the domain [BN-7.2, BN-7.3]",
-        _raises(lambda q, m: m <= 1),
-        {"m": "0, 1"},
-    )
-    yield Place(
-        "DEGENERATE_RAISES",
-        "eps = 0 raises; it is in the domain [BN-2.4, BN-7.4]",
-        _raises(lambda q, m: q.case.eps == 0),
-        {"eps": 0},
-    )
-    yield Place(
-        "DEGENERATE_RAISES",
-        "decay = 0 raises; it is in the domain [BN-3.1]",
-        _raises(lambda q, m: q.case.decay == 0),
-        {"decay": 0},
-    )
-    yield Place(
-        "DEGENERATE_OUTPUT",
-        "the outputs of a constant channel are wrong, all others are right [BN-7.4]",
-        _constant,
-        {"channel": "constant"},
-    )
-    yield Place(
-        "NONFINITE_HIDDEN", "NaN or infinity leaves no trace where one is due [BN-7.1, BN-7.4]", _odd(hidden=True)
-    )
-    yield Place(
-        "NONFINITE_LEAKS", "NaN or infinity in x reaches values that it must not reach [BN-7.1]", _odd(hidden=False)
-    )
-    for m, words in ((1, "m = 1"), (0, "m = 0")):
-        yield Place(
-            "DEGENERATE_OUTPUT",
-            f"the outputs of a step with {words} are wrong, all others are right [BN-7.2, BN-7.3]",
-            _small(m),
-            {"m": m},
-        )
-
-
-def _m(question, index):
-    case = question.case
-    shape = question.inputs[f"{index}.x"].shape
-    return int(np.prod([n for axis, n in enumerate(shape) if axis not in case.channel_axes]))
-
-
-def _raises(condition):
-    def holds(question):
-        failure = question.observation.failure
-        if not question.raised:
-            return False
-        if failure.step is None or f"{failure.step}.x" not in question.inputs:  # it was not even built
-            return condition(question, np.inf)
-        return condition(question, _m(question, failure.step))
-
-    return holds
-
-
-def _wrong(question, name):
-    """Elements of a failed output that are not within twice the allowance."""
-    got, want, allowed = question.got[name], question.exact[name], question.allowed[name]
-    with np.errstate(all="ignore"):
-        stored = want.astype(question.wanted[name][0].dtype).astype(np.float64)
-        same = (got == stored) | np.isnan(got) & np.isnan(want) | (np.abs(got - want) <= allowed)
-    return ~same
-
-
-def _overflows(question):
-    """Whether sums of squares of this case leave the range of the arithmetic: infinity arises inside."""
-    largest = LARGEST[question.conventions.compute[question.case.x_dtype]]
-    return any(
-        np.sum(np.asarray(a, np.float64) ** 2) > largest for name, a in question.inputs.items() if name.endswith(".x")
-    )
-
-
-def _enters(question):
-    """Whether some x holds NaN or infinity."""
-    steps = [np.asarray(a, np.float64) for name, a in question.inputs.items() if name.endswith(".x")]
-    return not all(np.all(np.isfinite(x)) for x in steps)
-
-
-def _odd(hidden):
-    def holds(question):
-        if not question.raised and _overflows(question):
-            return True
-        due = hidden and any(
-            not np.all(np.isfinite(question.exact[name])) for name in question.failed if name in question.got
-        )
-        if question.raised or not (due or _enters(question)):
-            return False
-        odd = []
-        for name in question.failed:
-            if name not in question.got:
-                return False
-            wrong = _wrong(question, name)
-            got, want = np.isfinite(question.got[name][wrong]), np.isfinite(question.exact[name][wrong])
-            if np.any(~got & want if hidden else got & ~want):  # the opposite of what is claimed
-                return False
-            odd += list(~want if hidden else ~got)
-        return not odd or any(odd)
-
-    return holds
-
-
-def _small(m):
-    def holds(question):
-        if question.raised or question.case.steps[0].mode in ("fold", "population"):
-            return False
-        steps = {int(name.split(".")[0]) for name in question.failed if name in question.got}
-        state = any(name.split(".", 1)[-1].startswith("running") for name in question.failed)
-        return bool(steps) and not state and all(_m(question, index) == m for index in steps)
-
-    return holds
-
-
-def _spreadless(flat, question):
-    """Channels whose squared deviations are 0 in the type of the arithmetic."""
-    spread = np.ptp(flat, axis=0).astype(question.conventions.compute[question.case.x_dtype])
-    return spread * spread == 0
-
-
-def _constant(question):
-    """Everything wrong lies in channels without spread, and in none of the running statistics."""
-    if question.raised or question.case.steps[0].mode in ("fold", "population"):
-        return False
-    for name in question.failed:
-        index, _, output = name.partition(".")
-        if name not in question.got or output.startswith("running"):
-            return False
-        x = question.inputs[f"{index}.x"]
-        view = View(x.shape, question.case.channel_axes)
-        flat = view.rows(x)
-        constant = _spreadless(flat, question) if len(flat) else np.zeros(view.count, bool)
-        wrong = _wrong(question, name)
-        channels = view.rows(wrong).astype(bool).any(axis=0) if wrong.shape == x.shape else wrong.reshape(-1)
-        if np.any(channels & ~constant):
-            return False
-    return True
+    return [x for x in found if not (x.name == "OUTPUT_MISSING" and set(x.outputs) <= follows)]

@@ -48,12 +48,8 @@ class Bench:
             self.expected[key] = expectation(case, self.golden, backend.conventions)
         return self.expected[key]
 
-    def scores(self, mutant: Mutant) -> dict[str, float]:
-        """Killing score of every case; large cases are held against what size alone shows."""
+    def scores(self, mutant: Mutant, cases) -> dict[str, float]:
+        """Killing scores of cases; large ones are held against what size alone shows."""
         sized = bool(SIZE_SHOWS & set(mutant.diagnosis.split(" + ")))
         with np.errstate(all="ignore"):
-            return {
-                name: self.score(mutant.backend, case)
-                for name, case in self.cases.items()
-                if sized or case.law or not case.large
-            }
+            return {case.id: self.score(mutant.backend, case) for case in cases if sized or case.law or not case.large}

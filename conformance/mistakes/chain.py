@@ -38,6 +38,8 @@ class Statistics:
     )
     points: dict = {}
     exactly = False
+    states: dict = {}  # number of a step -> columns (mean, variance) to go on from after it, whatever was computed
+    traces: list | None = None  # where to leave the quantities of each step
 
     def __init__(self, config: Config, gamma, beta, running_mean, running_var):
         self.config, self.at = config, Scope(self, config)

@@ -6,13 +6,15 @@ import click
 
 from . import mutants as all_mutants
 from .bench import Bench
-from .kills import PATH, Kills, broken_rules
+from .kills import CLEAR, PATH, Kills, broken_rules
 from .museum import of_mutant
 
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--write", is_flag=True, help="Compute the whole matrix and write kills.json.")
+@click.option(
+    "--write", is_flag=True, help="Compute what kills.json lacks, or the rows of the mutants named, and write it."
+)
 @click.option("--check", is_flag=True, help="Compute the whole matrix and fail where kills.json says otherwise.")
 def mutants(names, write, check):
     """Wrong implementations, their clause and name, and the cases that kill them (all, or those named).
@@ -23,10 +25,12 @@ def mutants(names, write, check):
     for name in names:
         if name not in known:
             raise click.UsageError(f"no mutant {name!r}; `bnconform mutants` lists all {len(known)}")
-    if (write or check) and names:
-        raise click.UsageError("--write and --check compute the whole matrix: name no mutant")
-    if write or check:
-        sys.exit(_recompute(known, write))
+    if check and (names or write):
+        raise click.UsageError("--check computes the whole matrix, and nothing else")
+    if write:
+        sys.exit(_write(known, names))
+    if check:
+        sys.exit(_check(known))
     kills = Kills.load()
     if names:
         for name in names:
@@ -35,19 +39,34 @@ def mutants(names, write, check):
         _show_all(known, kills)
 
 
-def _recompute(known, write):
-    """Compute, compare with the file or write it, and say which rules are broken."""
+def _scores(known, bench, missing):
+    """Killing scores by mutant and case; missing(mutant, case): whether they are wanted."""
     from rich.progress import track
 
-    bench = Bench()
-    scores = {name: bench.scores(mutant) for name, mutant in track(known.items(), "mutants", transient=True)}
-    kills = Kills.of(scores)
-    problems = broken_rules(kills, bench.cases)
-    if write:
-        kills.write()
-        click.echo(f"{PATH.name}: {len(kills.matrix)} mutants, {len(bench.cases)} cases")
-    else:
-        problems += Kills.load().differences(scores)
+    wanted = {name: [case for case in bench.cases.values() if missing(name, case.id)] for name in known}
+    return {name: bench.scores(known[name], cases) for name, cases in track(wanted.items(), "mutants", transient=True)}
+
+
+def _write(known, names):
+    """Compute what the file lacks (rows of new mutants, columns of new cases) or the rows named, and write it."""
+    bench, kept = Bench(), Kills.load()
+    missing = lambda name, case: name in names or name not in kept.matrix or case not in kept.by_case
+    scores = _scores(known, bench, missing if not names else lambda name, case: name in names)
+    for name in known.keys() & kept.matrix.keys() - set(names):
+        scores[name] |= {case: CLEAR for case in kept.matrix[name] if case in bench.cases and case in kept.by_case}
+    rows = {name: {case: scores[name].get(case, 0) for case in bench.cases} for name in known}
+    kills = Kills.of(rows)
+    kills.write()
+    click.echo(f"{PATH.name}: {len(kills.matrix)} mutants, {len(bench.cases)} cases")
+    return _told(broken_rules(kills, bench.cases))
+
+
+def _check(known):
+    bench, kept = Bench(), Kills.load()
+    return _told(broken_rules(kept, bench.cases) + kept.differences(_scores(known, bench, lambda name, case: True)))
+
+
+def _told(problems):
     for line in problems:
         click.echo(line)
     return 1 if problems else 0

@@ -6,7 +6,6 @@ import numpy as np
 
 from .chain import quiet
 from .layer import Layer
-from .point import Point
 
 
 class Masked(Layer):
@@ -141,10 +140,11 @@ def along(weight, a, out_axis, groups):
     return np.concatenate([part * piece.reshape(across) for part, piece in zip(parts, np.split(a, groups))])
 
 
-def layer(points: tuple[Point, ...] = (), *, exactly=False, name="Wrong", **conventions) -> type:
+def layer(points=(), *, exactly=False, states=None, traces=None, name="Wrong", **conventions) -> type:
     """The right layer with these mistakes in it, as a backend's class. conventions: what it declares otherwise."""
     grouped = {}
     for point in points:
         grouped.setdefault(point.where, []).append(point)
     declared = with_conventions(Base.conventions, **conventions) if conventions else Base.conventions
-    return type(name, (Base,), {"points": grouped, "exactly": exactly, "conventions": declared})
+    own = {"points": grouped, "exactly": exactly, "states": states or {}, "traces": traces, "conventions": declared}
+    return type(name, (Base,), own)

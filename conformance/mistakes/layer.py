@@ -90,6 +90,9 @@ class Layer(Derivatives):
     def begin(self, mode, arrays, peek=False, **options):
         """A new step; the mode that it has."""
         self.at.begin(mode, {name: array for name, array in arrays.items() if array is not None}, options, peek)
+        self.at.counted = dict(self.steps)
+        if self.at.number - 1 in self.states:  # what was observed of the step before
+            self.running = dict(zip(("mean", "var"), self.states[self.at.number - 1]))
         mode = self.be("mode", mode)
         self.at.training = mode in ("train", "renorm")
         for name in ("x", "dy"):
@@ -131,6 +134,8 @@ class Layer(Derivatives):
     def end(self, out):
         """What is given out at the end of a call."""
         self.be("done", None, out=out)
+        if self.traces is not None:
+            self.traces.append(dict(vars(self.at)))
         return self.be("outputs", out)
 
     def before(self):

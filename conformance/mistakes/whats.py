@@ -349,3 +349,15 @@ TWICE = constant(2, "twice")
 YES = constant(True, "it does")
 NO = constant(False, "it does not")
 SKIPPED = constant(False, "skipped")
+
+
+def rolled(by) -> What:
+    """Each channel has that of the one `by` places before it."""
+    return What(f"that of the channel {by} before", lambda v, at: np.roll(v, by, axis=0), "rolled", (by,))
+
+
+def overflowing(kind) -> What:
+    """Infinite where the type cannot hold it."""
+    limit = float(np.finfo(kind).max) if kind != "bfloat16" else 3.39e38
+    act = lambda v, at: np.where(np.abs(v) > limit, np.copysign(np.inf, v), v)
+    return What(f"overflows in {kind}", act, "overflow", (kind,))
