@@ -15,11 +15,12 @@ from bnconform.dtypes import dtype, smallest, unit_roundoff
 from ..cases.memory import arrange, words
 from ..judge.allowances import allowances, output_dtype
 from ..mistakes.extended import layer
+from ..operations import GIVEN, STATE, batches
+from ..operations import of_step as operations_of
 from ..records import FAILED, Case, Observation
-from ..run.observe import _Session, config_of, observe
+from ..run.observe import config_of, observe
 from .attributes import of_step
 
-STATE = ("running_mean", "running_var")
 LARGE = 200_000  # values of a case beyond which it is looked at only if it failed
 SLACK = 4.0  # a prediction is off by its own roundings, an observation by its own
 CANCELLED = 64  # roundings of the largest value: a wrong formula may cancel where the right one does not
@@ -35,7 +36,11 @@ class Facts:
         self.case, self.inputs, self.conventions = case, inputs, conventions
         self.config = config_of(case, "cpu")
         if wanted is None:
-            found = observe(case, layer(exactly=True, running_ddof=conventions.running_ddof), copied(inputs))
+            found = observe(
+                case,
+                layer(exactly=True, running_ddof=conventions.running_ddof),
+                {n: a.copy() for n, a in inputs.items()},
+            )
             wanted = {name: (value, np.asarray(value, np.float64)) for name, value in found.outputs.items()}
         self.wanted = {name: np.asarray(wide, np.float64) for name, (_, wide) in wanted.items()}
         self.given, self.others = wanted, {}
@@ -63,15 +68,6 @@ class Facts:
 
 
 REMEMBERS = ("delayed", "gathered", "formula")  # transforms that may look back at earlier steps
-
-
-def call(built, step, arrays):
-    """One step of a layer."""
-    return dict(_Session._call(None, built, step, arrays))
-
-
-def copied(inputs):
-    return {name: array.copy() for name, array in inputs.items()}
 
 
 @dataclass
@@ -172,19 +168,44 @@ class Episode:
         """Number of a step -> the state observed after it, as columns."""
         found, number = {}, -1
         for index, step in enumerate(self.case.steps):
-            number += step.mode not in ("fold", "population")
+            number += step.options.get("repeat", 1)
             pair = [self.got.get(f"{index}.{name}") for name in STATE]
             if all(value is not None for value in pair):
                 found[number] = tuple(value.reshape(-1, 1) for value in pair)
         return found
 
-    def arrays(self, index):
-        """The tensors of a step, as they lie in memory; nobody writes to them."""
+    def values(self, index):
+        """What the adapter's methods may take in a step; nobody writes to the tensors."""
         if index not in self.kept:
             step, inputs = self.case.steps[index], self.facts.inputs
-            laid = words(step.memory)
-            self.kept[index] = {n: arrange(inputs[f"{index}.{n}"], laid[n != "x"]) for n in step.inputs}
-        return dict(self.kept[index])
+            laid, own = words(step.memory), operations_of(step)[-1]
+            arrays = {n: arrange(inputs[f"{index}.{n}"], laid[n != "x"]) for n in step.inputs}
+            options = {n: tuple(v) if isinstance(v, list) else v for n, v in step.options.items()}
+            values = {"mode": "train" if own.training else "infer", "config": self.facts.config} | options | arrays
+            if own.static:
+                values |= dict(zip(GIVEN, self.given))
+                values |= {"batches": batches(arrays["x"], options["sizes"])} if "sizes" in options else {}
+            self.kept[index] = values
+        return self.kept[index]
+
+    @cached_property
+    def given(self):
+        """What the layer is built with."""
+        given = {name: None if self.case.as_built else self.facts.inputs.get(name) for name in GIVEN}
+        shared = self.case.one_object
+        return list((given | dict.fromkeys(shared, given[shared[0]] if shared else None)).values())
+
+    def call(self, owner, index):
+        """The outputs of one step."""
+        step, values = self.case.steps[index], self.values(index)
+        operations, out = operations_of(step), {}
+        for _ in range(step.options.get("repeat", 1)):
+            out = {}
+            for operation in operations:
+                out = dict(operation.ask(owner, values)) | out
+        if set(STATE) & set(step.outputs) and not operations[-1].static:
+            out |= owner.state()
+        return out
 
     def backend(self, points, forced=True, traces=None):
         states = self.states if forced else {}
@@ -209,11 +230,9 @@ class Episode:
         self.raised_there = None
         for index, step in enumerate(self.case.steps[:until]):
             try:
-                if step.mode in ("fold", "population"):
-                    outputs = self._static(backend, step, index)
-                else:
-                    built = built or backend(self.facts.config, *self._given())
-                    outputs = call(built, step, self.arrays(index)) | (built.state() if self.case.has_state else {})
+                static = operations_of(step)[-1].static
+                built = built or (None if static else backend(self.facts.config, *self.given))
+                outputs = self.call(backend if static else built, index)
             except Exception as error:  # whatever a mistake runs into
                 self.raised_there = index, error
                 break
@@ -227,41 +246,30 @@ class Episode:
             forced
             and trace is not None
             and "counted" in trace
-            and (index == 0 or index - 1 in self.states or not self.case.has_state)
+            and (index == 0 or trace["past_before"][0] in self.states or not self.case.has_state)
         )
         if not alone or any(point.what.name in REMEMBERS for point in points):
             found = self.play(points, forced=forced, until=index + 1)
             return None if self.raised_there else found[index]
-        step = self.case.steps[index]
         try:
-            built = self.backend(points)(self.facts.config, *self._given())
+            built = self.backend(points)(self.facts.config, *self.given)
             built.at.past, built.steps = trace["past_before"], dict(trace["counted"])
-            outputs = call(built, step, self.arrays(index)) | (built.state() if self.case.has_state else {})
+            outputs = self.call(built, index)
         except Exception:  # whatever a mistake runs into
             return None
         return self.rows_of(index, outputs)
-
-    def _given(self):
-        return [self.facts.inputs.get(name) for name in ("gamma", "beta", *STATE)]
-
-    def _static(self, backend, step, index):
-        inputs = self.facts.inputs
-        if step.mode == "fold":
-            state = {name: inputs.get(name) for name in ("gamma", "beta", *STATE)}
-            arrays = inputs.get(f"{index}.weight"), inputs.get(f"{index}.bias")
-            return backend.fold(self.facts.config, *arrays, **state, **step.options)
-        batches = np.split(inputs[f"{index}.x"], np.cumsum(step.options["sizes"])[:-1])
-        return backend.population(self.facts.config, batches)
 
     @cached_property
     def steps(self) -> list[Step]:
         """The steps that gave something comparable."""
         traces = []
         right, found = self.play((), traces), []
-        past = (-1, 0, "built")
-        for trace in traces:
-            trace["past_before"], past = past, trace["past"]
-        self.traces = {trace["number"]: trace for trace in traces}
+        self.traces, past = {}, (-1, 0, "built")
+        for index, step in enumerate(self.case.steps):
+            own = [traces.pop(0) for _ in range(min(len(traces), step.options.get("repeat", 1)))]
+            if own:
+                before = {"past_before": past} | {n: own[0][n] for n in ("counted", "before") if n in own[0]}
+                self.traces[index], past = own[-1] | before, own[-1]["past"]
         for index, step in enumerate(self.case.steps):
             names = [name for name in self.got if name.startswith(f"{index}.")]
             if not names:

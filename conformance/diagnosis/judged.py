@@ -41,11 +41,10 @@ class Asking:
             self.worker.stop()
 
 
-def diagnosed(judged: Judged, golden: Golden, ask: bool = True) -> Judged:
+def diagnosed(judged: Judged, golden: Golden) -> Judged:
     """The same, its failed verdicts telling which mistake explains them; nothing to do where nothing failed.
 
-    ask: whether the implementation can be asked further problems. A mistake of the diagnosis itself must not cost the report:
-    it is said in place of a name.
+    A mistake of the diagnosis itself must not cost the report: it is said in place of a name.
     """
     failed = [v for v in judged.verdicts if v.status in FAILED and v.kind != "stale"]
     if not failed or judged.hello.problem:
@@ -55,8 +54,7 @@ def diagnosed(judged: Judged, golden: Golden, ask: bool = True) -> Judged:
     conventions = judged.hello.conventions or Conventions(running_ddof=0)
     try:
         with Asking(judged.name, judged.device) as asking:
-            asked = asking if ask else None
-            explanations = explain(judged.name, failed, judged.observations, golden, conventions, asked)
+            explanations = explain(judged.name, failed, judged.observations, golden, conventions, asking)
     except Exception as error:
         text = f"no diagnosis: {type(error).__name__}: {error}"
         return _with(judged, failed, lambda verdict: text)

@@ -25,5 +25,5 @@ def diagnosis(asker, conventions, before: Draft, after: Draft) -> str:
         observations = {draft.case.id: asker.ask(draft) for draft in drafts}
         judged = [judge(asker.name, observations[id], case, golden, conventions) for id, case in golden.cases.items()]
         failed = [verdict for verdicts in judged for verdict in verdicts if verdict.status in FAILED]
-        found = explain(asker.name, failed, observations, golden, conventions, BUDGET)
+        found = explain(asker.name, failed, observations, golden, conventions, budget=BUDGET)
     return "; ".join(f"{each.name}: {each.text}" if each.name != "unexplained" else each.text for each in found)
