@@ -5,13 +5,13 @@ import numpy as np
 from . import fresh, structure
 from .bounds import bounded
 from .conditions import Table
-from .episode import LARGE, Episode, Facts
+from .episode import Episode, Facts
 from .explanation import Explanation, named, unexplained
 from .search import Search
 
 BUDGET = 20.0  # processor seconds of a search
 ASTRAY = 0.02  # share of fresh samples that a name may miss: next to rounding boundaries, and to what was solved for
-HUGE = 2  # cases larger than LARGE that are looked at, where nothing smaller failed
+HUGE = 2  # slow cases that are looked at, where no quick one failed
 
 _FACTS: dict = {}
 
@@ -64,10 +64,10 @@ class Diagnosis:
     def _answered(self):
         """The episodes with values; of huge ones only as many as are needed."""
         usable = [e for e in self.all if not e.case.raises and e.got]
-        small = [e for e in usable if e.size <= LARGE]
+        small = [e for e in usable if e.quick]
         if any(e.failed for e in small):
             return small
-        huge = sorted((e for e in usable if e.size > LARGE and e.failed), key=lambda e: e.size)
+        huge = sorted((e for e in usable if not e.quick and e.failed), key=lambda e: e.size)
         return small + huge[:HUGE]
 
     def explanations(self) -> list[Explanation]:

@@ -21,7 +21,8 @@ from ..records import FAILED, Case, Observation
 from ..run.observe import config_of, observe
 from .attributes import of_step
 
-LARGE = 200_000  # values of a case beyond which it is looked at only if it failed
+CALLS = 40  # of a layer, likewise
+LARGE = 60_000  # values of a case beyond which it is looked at only if it failed
 SLACK = 4.0  # a prediction is off by its own roundings, an observation by its own
 CANCELLED = 64  # roundings of the largest value: a wrong formula may cancel where the right one does not
 
@@ -306,4 +307,15 @@ class Episode:
 
     @property
     def size(self):
-        return int(np.prod(self.case.shape)) * len(self.case.steps)
+        """Values in all steps."""
+        return int(np.prod(self.case.shape)) * self.calls
+
+    @property
+    def calls(self):
+        """How often the layer is called."""
+        return sum(step.options.get("repeat", 1) for step in self.case.steps)
+
+    @property
+    def quick(self):
+        """Whether a candidate can be tried on it without a second thought."""
+        return self.size <= LARGE and self.calls <= CALLS

@@ -1,6 +1,6 @@
 """The record that says what is wrong, in words a porter can act on: where, when, what."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..mistakes.point import WHERE
 
@@ -23,6 +23,7 @@ class Explanation:
     what: str = ""
     outputs: tuple[str, ...] = ()
     cases: tuple[str, ...] = ()
+    found: object = field(default=None, compare=False, repr=False)
 
 
 def named(found, steps, checked: str) -> Explanation:
@@ -37,7 +38,7 @@ def named(found, steps, checked: str) -> Explanation:
         text += f": {candidate.says}"
     if found.alternatives:
         text += f" (the same is predicted by {', '.join(found.alternatives[:3])})"
-    return Explanation(candidate.name, text, candidate.where, when, candidate.words, *_what(steps))
+    return Explanation(candidate.name, text, candidate.where, when, candidate.words, *_what(steps), found)
 
 
 def unexplained(found, steps, why: str) -> Explanation:
@@ -48,7 +49,7 @@ def unexplained(found, steps, why: str) -> Explanation:
     when = found.condition.words if found.condition else ""
     seen = f"{_steps(found.counts[0])} deviate, {found.counts[1]} do not"
     text = f"unexplained ({why}); {where}, {when or 'under no condition that was found'} ({seen}){_example(steps)}"
-    return Explanation(UNEXPLAINED, text, found.where, when, "", *_what(steps))
+    return Explanation(UNEXPLAINED, text, found.where, when, "", *_what(steps), found)
 
 
 def _steps(count):

@@ -6,7 +6,6 @@ import numpy as np
 
 from ..cases.draft import Draft, draft, step
 from ..records import Case
-from .episode import LARGE
 
 TWINS, DRAWN = 8, 10
 SHAPES = ((2, 3), (7, 4), (12, 5), (33, 2), (3, 4, 6), (5, 2, 3), (4, 3, 4, 5), (2, 8, 3, 3), (3, 2, 2, 3, 2), (9, 17))
@@ -69,7 +68,7 @@ def problems(failing, seed: int) -> list[Draft]:
     """Twins of failing episodes, of different kinds first, and problems drawn at random."""
     seen, chosen = {}, []
     for episode in sorted(failing, key=lambda e: e.size):
-        if episode.size > LARGE or episode.case.raises:
+        if not episode.quick or episode.case.raises:
             continue
         kind = (episode.case.family, episode.case.x_dtype, tuple(s.mode for s in episode.case.steps)[:3])
         seen.setdefault(kind, []).append(episode)

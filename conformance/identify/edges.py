@@ -6,8 +6,10 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from ..cases.values import poke
+from ..mistakes import whats
+from ..mistakes.whens import EMPTY, ONE_VALUE, TRAINING
 from .finding import against
-from .probe import RIGHT, Rules, closest, probe, step
+from .probe import RIGHT, at, closest, probe, step
 
 CASES = {  # property -> the case whose known differences speak of it
     "sums of float64": "dtypes/float64-dense",
@@ -17,8 +19,16 @@ CASES = {  # property -> the case whose known differences speak of it
     "constant channel": "degenerate/constant-large",
     "eps = 0": "parameters/eps-zero",
     "NaN in one channel": "nonfinite/nan",
-    "NaN in inference": "nonfinite/inference",
+    "NaN in inference": "nonfinite/nan-inference",
 }
+
+
+NOTHING = at("exists_mean", whats.YES, EMPTY) + at("exists_var", whats.YES, EMPTY)
+ZEROS = at("new_mean", whats.LEFT_OUT, EMPTY) + at("new_var", whats.LEFT_OUT, EMPTY)
+ZEROED = at("rows", whats.formula("finite", lambda v, at: np.nan_to_num(v)))
+FINITE = whats.over_terms("over finite values", lambda terms: np.where(np.isfinite(terms), terms, 0))
+FINITE_COUNT = whats.formula("of finite values", lambda v, at: np.isfinite(at.row).sum(axis=1, keepdims=True))
+REPLACED = whats.formula("0 where it is NaN", lambda v, at: np.where(np.isnan(v), 0, v))
 
 
 def excused(finding, known):
@@ -41,38 +51,42 @@ def _probes(ddof):
     yield (
         "m = 1",
         one,
-        {"y = beta": RIGHT, "y by the running statistics": Rules(one_uses_running=True)},
+        {
+            "y = beta": RIGHT,
+            "y by the running statistics": at("mean_used", whats.RUNNING_MEAN, TRAINING)
+            + at("var_used", whats.RUNNING_VAR, TRAINING),
+        },
         ["0.y"],
         "y = beta",
     )
     states = {
-        "kept": Rules(),
-        "NaN": Rules(exists="poison"),
-        "0 blended in": Rules(exists="ddof 0" if ddof else "skip"),
+        "kept": RIGHT,
+        "NaN": at("exists_var", whats.YES),
+        "0 blended in": at("exists_var", whats.YES) + at("new_var", whats.LEFT_OUT, ONE_VALUE) if ddof else RIGHT,
     }
     right = "kept" if ddof else "0 blended in"
     readings = {name: rules for name, rules in states.items() if name != "kept" or ddof}
     yield "state at m = 1", one, readings, ["0.running_var"], right
     empty = probe("empty", shape=(0, 4), steps=[step()])
-    readings = {"state kept": RIGHT, "state NaN": Rules(empty="poison"), "0 blended in": Rules(empty="zero")}
+    readings = {"state kept": RIGHT, "state NaN": NOTHING, "0 blended in": NOTHING + ZEROS}
     yield "empty batch", empty, readings, ["0.running_mean", "0.running_var"], "state kept"
     constant = lambda x: np.where(np.arange(x.shape[1])[None, :, None] == 1, 0.5, x)
     flat = probe("constant", eps=1e-3, steps=[step(edit=constant)])
-    yield "constant channel", flat, {"y = beta": RIGHT, "not finite": Rules(eps_form="missing")}, ["0.y"], "y = beta"
+    yield "constant channel", flat, {"y = beta": RIGHT, "not finite": at("eps", whats.LEFT_OUT)}, ["0.y"], "y = beta"
     yield "eps = 0", probe("eps-zero", eps=0.0, steps=[step()]), {"accepted": RIGHT}, ["0.y"], "accepted"
     nan = poke(((1, 1, 2), np.nan))
     readings = {
         "lost in its channel": RIGHT,
-        "taken as 0": Rules(nonfinite="zeroed"),
-        "left out": Rules(nonfinite="skipped"),
-        "left out of the sums": Rules(nonfinite="skipped, counted"),
-        "y replaced": Rules(nonfinite="y zeroed"),
+        "taken as 0": ZEROED,
+        "left out": at("sum", FINITE) + at("m", FINITE_COUNT),
+        "left out of the sums": at("sum", FINITE),
+        "y replaced": at("y", REPLACED),
     }
     yield "NaN in one channel", probe("nan", steps=[step(edit=nan)]), readings, ["0.y"], "lost in its channel"
     readings = {
         "stays in its place": RIGHT,
-        "taken as 0": Rules(nonfinite="zeroed"),
-        "y replaced": Rules(nonfinite="y zeroed"),
+        "taken as 0": ZEROED,
+        "y replaced": at("y", REPLACED),
     }
     yield (
         "NaN in inference",

@@ -2,16 +2,21 @@
 
 import numpy as np
 
-from ..diagnosis.fit import observed_decays
+from ..mistakes import whats
+from ..mistakes.whens import MASKED, TRAINING, WITH_GRADIENT, WITHOUT_GRADIENT
 from .finding import Finding, against, skipped
-from .probe import RIGHT, Rules, closest, probe, step
+from .probe import RIGHT, at, closest, probe, step
+
+CLAMPED = whats.formula("max(variance, eps)", lambda v, at: np.maximum(at.under, at.eps))
+OVER_BATCH = whats.formula("N/(N-1)", lambda v, at: whats.batch(at) / max(whats.batch(at) - 1, 1))
+UNBIASED = whats.formula("m/(m-1)", lambda v, at: at.m_all / (at.m_all - 1))
 
 FORMS = {
     "inside the root": RIGHT,
-    "outside the root": Rules(eps_form="outside", eps_gradient="formula"),
-    "clamped: max(var, eps)": Rules(eps_form="clamped", eps_gradient="formula"),
-    "not used": Rules(eps_form="missing"),
-    "in place of the root": Rules(eps_form="no root"),
+    "outside the root": at("root", whats.OUTSIDE_ROOT),
+    "clamped: max(var, eps)": at("var_eps", CLAMPED),
+    "not used": at("eps", whats.LEFT_OUT),
+    "in place of the root": at("root", whats.NOT_ROOTED),
 }
 
 
@@ -27,6 +32,7 @@ def eps(box, conventions):
 
 
 def _eps_value(box):
+    """The eps that is used, solved for where it is as large as the variance."""
     got = []
     for value in (0.5, 1e-2):
         asked = probe(f"eps-{value}", eps=value, std=value**0.5, mean=0.0, shape=(16, 3, 8))
@@ -40,7 +46,13 @@ def _eps_value(box):
         got.append((value, float(np.median(found))))
     right = all(abs(found - value) <= 1e-3 * value for value, found in got)
     shown = ", ".join(f"given {value:g}: {found:.6g}" for value, found in got)
-    return against("eps value", "as given" if right else "another", shown, "as given", "BN-2.4")
+    same = np.ptp([found for _, found in got]) <= 5e-3 * max(abs(found) for _, found in got)
+    factor = got[0][1] / got[0][0]
+    scaled = all(abs(found / value - factor) <= 1e-3 * abs(factor) for value, found in got)
+    words = (
+        "as given" if right else f"always {got[-1][1]:.3g}" if same else f"{factor:.4g} eps" if scaled else "another"
+    )
+    return against("eps value", words, shown, "as given", "BN-2.4")
 
 
 def _why(box, asked):
@@ -51,18 +63,19 @@ def _why(box, asked):
 def ddofs(box, conventions):
     """ddof of the variance that normalizes, and of the one that is blended [BN-2.2, BN-3.3]."""
     asked = probe("ddof", shape=(2, 3, 2), std=1.5)
-    readings = {"0": RIGHT, "1": Rules(normalizer_ddof=1)}
+    readings = {"0": RIGHT, "1": at("var_used", whats.times("m/(m-1)"))}
     yield against("normalizing ddof", *closest(box, asked, readings, ["0.y"]), "0", "BN-2.2")
     asked = probe("running-ddof", shape=(2, 3, 2), decay=0.0)
     name, evidence = closest(
         box,
         asked,
         {
-            "0": Rules(running_ddof=0),
-            "1": Rules(running_ddof=1),
-            "1, over the batch axis alone": Rules(running_ddof=1, ddof_count="batch"),
+            "0": RIGHT,
+            "1": at("bessel", UNBIASED),
+            "1, over the batch axis alone": at("bessel", OVER_BATCH),
         },
         ["0.running_var"],
+        0,
     )
     yield against("running ddof", name, evidence, str(conventions.running_ddof))
 
@@ -81,12 +94,18 @@ def decays(box, conventions):
         found.append((decay, weights))
     old = all(abs(w - decay) < 1e-4 for decay, weights in found for w in weights)
     new = all(abs(w - (1 - decay)) < 1e-4 for decay, weights in found for w in weights)
-    words = "weight of the old state" if old else "weight of the new batch" if new else "another weight"
+    words = "weight of the old state" if old else "weight of the new batch" if new else _other_weight(found)
     shown = "; ".join(
         f"given {decay}: old state keeps {', '.join(f'{w:.5g}' for w in weights)}" for decay, weights in found
     )
     yield against("decay", words, shown, "weight of the old state", "the adapter translates, BN-3.1")
     yield _cumulative(box, conventions)
+
+
+def _other_weight(found):
+    """A constant weight is named, whatever was given."""
+    weights = [w for _, of_one in found for w in of_one]
+    return f"always {np.mean(weights):.4g}" if np.ptp(weights) < 1e-4 else "another weight"
 
 
 def _cumulative(box, conventions):
@@ -114,21 +133,17 @@ def _cumulative(box, conventions):
     )
 
 
-class _Bare:
-    """Just what `observed_decays` needs of a question."""
-
-    def __init__(self, asked, seen):
-        from ..diagnosis.layer import evaluate
-
-        self.case, self.inputs = asked.case, asked.tensors
-        self.got = {name: value.astype(np.float64) for name, value in seen.outputs.items()}
-        self.base = evaluate(asked.case, asked.tensors, RIGHT, 0)
-
-
 def _weights(box, asked):
-    seen = box.ask(asked)
-    found = observed_decays(_Bare(asked, seen))
-    return list(found.values()) if len(found) == 3 else None
+    """What the old state weighs in each step, from the running means; None where they are not all there."""
+    seen, old, found = box.ask(asked).outputs, asked.tensors["running_mean"].astype(np.float64), []
+    for index in range(len(asked.case.steps)):
+        got = seen.get(f"{index}.running_mean")
+        if got is None:
+            return None
+        got, new = got.astype(np.float64), asked.tensors[f"{index}.x"].astype(np.float64).mean(axis=(0, 2))
+        found.append(float(np.sum((got - new) * (old - new)) / np.sum((old - new) ** 2)))
+        old = got
+    return found
 
 
 def modes(box, conventions):
@@ -136,25 +151,28 @@ def modes(box, conventions):
     asked = probe("train", steps=[step()], running=((4.0,), (9.0,)))
     readings = {
         "batch": RIGHT,
-        "running": Rules(train_stats="running"),
-        "running, after the update": Rules(train_stats="blended"),
+        "running": at("mean_used", whats.RUNNING_MEAN) + at("var_used", whats.RUNNING_VAR),
+        "running, after the update": at("mean_used", whats.BLENDED_MEAN) + at("var_used", whats.BLENDED_VAR),
     }
     yield against("training normalizes by", *closest(box, asked, readings, ["0.y"]), "batch", "BN-2.3")
     for mode in ("infer", "frozen"):
         asked = probe(mode, steps=[step(mode)], running=((4.0,), (9.0,)))
         name, evidence = closest(
-            box, asked, {"running": RIGHT, "batch": Rules(infer_stats="batch", infer_gradient="train")}, ["0.y"]
+            box,
+            asked,
+            {"running": RIGHT, "batch": at("mean_used", whats.BATCH_MEAN) + at("var_used", whats.BATCH_VAR)},
+            ["0.y"],
         )
         yield against(f"{_noun(mode)} normalizes by", name, evidence, "running", "BN-4.1")
-        moved = {"kept": RIGHT, "updated": Rules(update_in=(mode,))}
+        moved = {"kept": RIGHT, "updated": at("updates", whats.ONCE)}
         yield against(f"state in {_noun(mode)}", *_state(box, asked, moved, conventions), "kept", "BN-4.4")
     asked = probe("once", steps=[step(dy=None), step()], decay=0.75)
     readings = {
         "once": RIGHT,
-        "not at all": Rules(updates=0),
-        "twice": Rules(updates=2),
-        "twice with a gradient": Rules(again_with_gradient=True),
-        "only with a gradient": Rules(needs_gradient=True),
+        "not at all": at("updates", whats.NONE),
+        "twice": at("updates", whats.TWICE),
+        "twice with a gradient": at("updates", whats.TWICE, TRAINING & WITH_GRADIENT),
+        "only with a gradient": at("updates", whats.NONE, WITHOUT_GRADIENT),
     }
     yield against("a training step updates", *_state(box, asked, readings, conventions), "once", "BN-3.6")
 
@@ -219,9 +237,9 @@ def masks(box, conventions):
     """Whether a mask is taken, and what it does [BN-6.1]; some layers take one only where the channels lie last."""
     readings = {
         "statistics over marked values": RIGHT,
-        "ignored": Rules(mask="ignored"),
-        "inverted": Rules(mask="inverted"),
-        "divided by all": Rules(mask_count="all"),
+        "ignored": at("mask", whats.formula("true everywhere", lambda v, at: np.ones_like(v)), MASKED),
+        "inverted": at("mask", whats.formula("true for false", lambda v, at: ~v), MASKED),
+        "divided by all": at("m", whats.formula("all", lambda v, at: np.full_like(v, at.row.shape[1])), MASKED),
     }
     reason = conventions.cannot.get("mask")
     for place, shape, axes in (("channels first", (6, 3, 5), 1), ("channels last", (6, 5, 3), 2)):

@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..cases.draft import draft, step
-from ..diagnosis.layer import evaluate
-from ..diagnosis.rules import Rules
+from ..mistakes.extended import layer
+from ..mistakes.point import ALWAYS, Point
 from ..run.observe import observe
 
 # As far as two readings may be told apart in single precision; a reading that fits better than this is taken.
@@ -29,8 +29,7 @@ class Box:
     def ask(self, asked, **words):
         """The observation of a draft."""
         if asked.case.id not in self.answers:
-            inputs = {name: value.copy() for name, value in asked.tensors.items()}
-            self.answers[asked.case.id] = self.observe(asked.case, inputs, **words)
+            self.answers[asked.case.id] = self.observe(asked.case, copied(asked.tensors), **words)
         return self.answers[asked.case.id]
 
 
@@ -41,19 +40,16 @@ def probe(name, **words):
 
 
 @np.errstate(all="ignore")
-def distance(box, asked, rules, outputs, ddof=1):
+def distance(box, asked, points, outputs, ddof=1):
     """Largest |got - predicted| over `outputs`, relative to the largest predicted value; infinite where it cannot
     be."""
     seen = box.ask(asked)
-    try:
-        predicted = evaluate(asked.case, asked.tensors, rules, ddof)
-    except Exception:  # a reading that these shapes do not allow
-        return np.inf
+    predicted = observe(asked.case, layer(points, exactly=True, running_ddof=ddof), copied(asked.tensors)).outputs
     worst = 0.0
     for name in outputs:
         got = seen.outputs.get(name)
-        if got is None or got.shape != predicted[name].shape:
-            return np.inf
+        if got is None or name not in predicted or got.shape != predicted[name].shape:
+            return np.inf  # also where a reading does not allow these shapes
         got, want = got.astype(np.float64), predicted[name]
         same = (got == want) | np.isnan(got) & np.isnan(want)
         scale = np.max(np.abs(want[np.isfinite(want)]), initial=1e-30)
@@ -65,18 +61,27 @@ def distance(box, asked, rules, outputs, ddof=1):
 def closest(box, asked, readings, outputs, ddof=1, limit=CLOSE):
     """(name of the reading that fits, evidence); ("none of these", ...) where all are far, or the box failed.
 
-    readings: name -> `Rules`.
+    readings: name -> points of the grammar (`mistakes.point`), none for what is right.
     """
     failure = box.ask(asked).failure
     if failure is not None and not any(name in box.ask(asked).outputs for name in outputs):
         kind = "unsupported" if failure.kind == "unsupported" else f"raises {failure.what}"
         return kind, failure.text[:120]
-    far = sorted((distance(box, asked, rules, outputs, ddof), name) for name, rules in readings.items())
+    far = sorted((distance(box, asked, points, outputs, ddof), name) for name, points in readings.items())
     (best, name), rest = far[0], far[1:]
     evidence = f"error {best:.1e}" + (f"; {rest[0][1]}: {rest[0][0]:.1e}" if rest else "")
     return (name if best <= limit else "none of these"), evidence
 
 
-RIGHT = Rules()
+def copied(tensors):
+    return {name: array.copy() for name, array in tensors.items()}
 
-__all__ = ["Box", "CLOSE", "RIGHT", "Rules", "closest", "distance", "probe", "step"]
+
+def at(where, what, when=ALWAYS):
+    """A reading with one difference from the definition."""
+    return (Point(where, what, when),)
+
+
+RIGHT = ()
+
+__all__ = ["Box", "CLOSE", "RIGHT", "at", "closest", "copied", "distance", "probe", "step"]

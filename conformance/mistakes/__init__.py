@@ -12,7 +12,7 @@ import importlib
 
 MODULES = (
     "estimator", "running", "state", "eps", "layouts", "precision", "parameters", "gradients", "edges", "extensions",
-    "folding", "conduct", "textbook",
+    "folding", "conduct", "textbook", "reports",
 )  # fmt: skip
 
 

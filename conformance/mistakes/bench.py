@@ -10,7 +10,10 @@ from .kills import INFINITE
 from .record import Mutant
 
 # the mistakes that large cases are for: sums too long for their type, and indices past a limit
-SIZE_SHOWS = {"LOW_PRECISION_ACCUMULATION", "VARIANCE_CANCELLATION", "CHANNELS_LOST"}
+SIZE_SHOWS = {"LOW_PRECISION_ACCUMULATION", "VARIANCE_CANCELLATION", "CHANNELS_LOST", "STALE"}
+# those that a long life is for: what gathers, step by step
+LIFE_SHOWS = {"CUMULATIVE_IGNORED", "INITIAL_STATE_COUNTED", "LOW_PRECISION_STATE", "DECAY_COMPLEMENT", "DECAY_DIFFERS"}
+LONG = 100  # calls of a layer from which a case is about its life
 
 
 def score_of(verdicts) -> float:
@@ -49,7 +52,12 @@ class Bench:
         return self.expected[key]
 
     def scores(self, mutant: Mutant, cases) -> dict[str, float]:
-        """Killing scores of cases; large ones are held against what size alone shows."""
-        sized = bool(SIZE_SHOWS & set(mutant.diagnosis.split(" + ")))
+        """Killing scores of cases; large and long ones are held against what size or length alone shows."""
+        names = set(mutant.diagnosis.split(" + "))
+        calls = lambda case: sum(step.options.get("repeat", 1) for step in case.steps)
+        shows = lambda case: (
+            (bool(SIZE_SHOWS & names) or case.law or not case.large)
+            and (bool(LIFE_SHOWS & names) or calls(case) <= LONG)
+        )
         with np.errstate(all="ignore"):
-            return {case.id: self.score(mutant.backend, case) for case in cases if sized or case.law or not case.large}
+            return {case.id: self.score(mutant.backend, case) for case in cases if shows(case)}

@@ -45,6 +45,11 @@ STATE = {
     "EPS_STORED": ("running_var contains eps", "BN-3.1"),
 }
 
+HISTORY = {
+    "STALE": ("what an earlier step left is used again", "BN-3.6"),
+    "STATELESS_IGNORED": ("a layer without running statistics does not normalize by the batch in inference", "BN-4.5"),
+}
+
 EPS = {
     "EPS_DIFFERS": ("another eps than the one given is used", "BN-2.4"),
     "EPS_OUTSIDE_ROOT": ("eps is added to the standard deviation, not to the variance", "BN-2.3"),
@@ -64,6 +69,7 @@ MODE = {
 LAYOUT = {
     "LAYOUT_CORRUPTION": ("values are read in another order than x's axes say", "BN-8.3"),
     "WRONG_AXIS": ("statistics run over other axes than all but the channel axes", "BN-1.1"),
+    "CHANNELS_REVERSED": ("an output comes in another order of the channels", "BN-1.1"),
     "CHANNELS_LOST": ("the last channels get no statistics of their own", "BN-1.1"),
     "SPATIAL_NOT_SHARED": ("m is not the product of all reduced sizes", "BN-1.2"),
     "VALUES_LOST": ("some values of the reduced axes are left out of the sums", "BN-1.2"),
@@ -78,6 +84,7 @@ PRECISION = {
     "LOW_PRECISION_RESULT": ("the result is rounded to a narrower type than its own", "BN-8.2"),
     "LOW_PRECISION_PARAMETERS": ("parameters or state are rounded to x's narrower type before use", "BN-8.2"),
     "FAST_INVERSE_SQRT": ("the inverse root is an approximation", "BN-2.3"),
+    "OVERFLOW": ("a square or a sum leaves the range of the arithmetic, or vanishes in it", "BN-8.2"),
     "CLIPPED": ("values are clipped to a range that the definition does not know", "BN-2.3"),
     "DTYPE_CHANGED": ("an output has another type than its own", "BN-8.2"),
 }
@@ -134,6 +141,7 @@ EXTENSION = {
     "RENORM_IGNORED": ("the step is plain training", "BN-6.4"),
     "RENORM_SHIFT_DROPPED": ("d is missing, or has the other sign", "BN-6.4"),
     "FOLD_WRONG_AXIS": ("the weight is scaled along another axis than that of the outputs", "BN-4.3"),
+    "FOLD_LOW_PRECISION": ("the fold is computed in a narrower type than the weight's", "BN-4.3"),
     "FOLD_EPS": ("eps is missing, outside the root, or another in the folded weight", "BN-4.3"),
     "FOLD_BIAS_DROPPED": ("the bias of the preceding layer, or its scaling, is lost", "BN-4.3"),
     "FOLD_GAMMA_IGNORED": ("gamma or beta is not used in the folded weight and bias", "BN-4.3"),
@@ -152,6 +160,7 @@ NAMES = {
     **ESTIMATOR,
     **DECAY,
     **STATE,
+    **HISTORY,
     **EPS,
     **MODE,
     **LAYOUT,

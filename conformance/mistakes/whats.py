@@ -361,3 +361,8 @@ def overflowing(kind) -> What:
     limit = float(np.finfo(kind).max) if kind != "bfloat16" else 3.39e38
     act = lambda v, at: np.where(np.abs(v) > limit, np.copysign(np.inf, v), v)
     return What(f"overflows in {kind}", act, "overflow", (kind,))
+
+
+def flushed(limit) -> What:
+    """Zero where it is smaller than that."""
+    return What(f"0 below {limit:g}", lambda v, at: np.where(np.abs(v) < limit, 0, v), "flushed", (limit,))

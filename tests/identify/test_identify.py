@@ -8,9 +8,11 @@ from click.testing import CliRunner
 
 from bnconform.backends import registry
 from bnconform.backends.numpy_ import NumpyReference, NumpyReferenceDdof0
+from bnconform.conformance.golden.store import Golden
 from bnconform.conformance.identify import identify
 from bnconform.conformance.identify.cli import identify as command
 from bnconform.conformance.identify.defaults import defaults
+from bnconform.conformance.identify.edges import CASES
 from bnconform.conformance.identify.probe import Box
 from bnconform.conformance.mistakes import mutants
 
@@ -33,7 +35,9 @@ def test_identify_agrees_with_the_reference(backend, ddof):
         ("normalizer-unbiased", "normalizing ddof", "1"),
         ("decay-complement", "decay", "weight of the new batch"),
         ("eps-outside-root", "eps in training", "outside the root"),
-        ("eps-always1e5", "eps value", "another"),
+        ("eps-always1e5", "eps value", "always 1e-05"),
+        ("eps-added-twice", "eps value", "2 eps"),
+        ("decay-other-default", "decay", "always 0.99"),
         ("one-pass-variance", "variance", "one-pass"),
         ("one-pass-variance-clamped", "variance", "one-pass-clamped"),
         ("cumulative-forgets", "decay = None", "another average"),
@@ -108,3 +112,7 @@ def test_identify_agrees_with_torch():
     from bnconform.conformance.judge.known import builtin
 
     assert [f for f in identify(entry.load(), "cpu", builtin("torch")) if f.agrees is False] == []
+
+
+def test_identify_names_cases_that_exist():
+    assert set(CASES.values()) <= Golden().cases.keys()
