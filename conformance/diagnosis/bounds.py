@@ -101,9 +101,7 @@ def _expected(search, conventions, other):
         if step.episode.case.x_dtype not in other.compute or step.episode.size > 20_000:
             continue
         allowed = allowed_by(step, other)
-        ratios = [
-            np.nanmedian(allowed[n] / (step.allowed[n] + 1e-300), axis=1) for n in step.got if step.got[n].shape[1]
-        ]
+        ratios = [np.median(allowed[n] / (step.allowed[n] + 1e-300), axis=1) for n in step.got if step.got[n].shape[1]]
         if not ratios:
             continue
         should = np.max(ratios, axis=0) > SHOWS

@@ -6,7 +6,7 @@ from . import fresh, structure
 from .bounds import bounded
 from .conditions import Table
 from .episode import Episode, Facts
-from .explanation import Explanation, named, unexplained
+from .explanation import UNEXPLAINED, Explanation, named, unexplained
 from .search import Search
 
 BUDGET = 20.0  # processor seconds of a search
@@ -76,6 +76,8 @@ class Diagnosis:
         found += self.values()
         found += self.raising(found)
         found = structure.without_consequences(found)
+        touched = {case for x in found if x.where == "done" for case in x.cases}  # x is another there the next time
+        found = [x for x in found if x.name != UNEXPLAINED or not set(x.cases) <= touched or not x.cases]
         found += structure.silent_errors(self.all, found, self.condition_of)
         return found
 
