@@ -13,7 +13,7 @@ from .record import Mutant
 SIZE_SHOWS = {"LOW_PRECISION_ACCUMULATION", "VARIANCE_CANCELLATION", "CHANNELS_LOST", "STALE"}
 # those that a long life is for: what gathers, step by step
 LIFE_SHOWS = {"CUMULATIVE_IGNORED", "INITIAL_STATE_COUNTED", "LOW_PRECISION_STATE", "DECAY_COMPLEMENT", "DECAY_DIFFERS"}
-LONG = 100  # calls of a layer from which a case is about its life
+LONG = 400  # calls of a layer from which a case is about its life
 
 
 def score_of(verdicts) -> float:
