@@ -6,6 +6,7 @@ import numpy as np
 
 from ..judge.allowances import allowances
 from .conditions import ALWAYS
+from .explanation import Found
 
 SHOWS = 30.0  # where the other arithmetic allows so many times more, errors are expected to be seen
 SEEN = 0.3  # and in such a share of these samples they must be seen
@@ -44,8 +45,6 @@ def arithmetics(conventions, kinds):
 
 def bounded(search, conventions):
     """The mildest arithmetic whose allowances hold everywhere and whose errors are seen where they should be, or None."""
-    from .search import Found
-
     deviating = [step for step in search.steps if (step.deviation > 1).any()]
     kinds = {step.episode.case.x_dtype for step in deviating}
     for arithmetic in arithmetics(conventions, kinds):

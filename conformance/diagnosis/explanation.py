@@ -7,6 +7,22 @@ from ..mistakes.point import WHERE
 UNEXPLAINED = "unexplained"
 
 
+@dataclass
+class Found:
+    """One answer of a search: where; the condition, None where none was found; a mask of the samples that it explains.
+
+    tested: the candidate held against all samples, None where what happens stays open. counts: steps that it explains, steps
+    where it would show and does not. alternatives: names that predict the same.
+    """
+
+    where: str
+    condition: object
+    samples: object
+    tested: object = None
+    counts: tuple = (0, 0)
+    alternatives: list = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Explanation:
     """One mistake, or "unexplained".

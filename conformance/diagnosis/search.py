@@ -6,7 +6,7 @@ that what happens and when are searched apart.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from .bounds import Bound, within
 from .candidates import COLUMNS, ROWS, Candidate, generic, listed
 from .conditions import Condition, Table
 from .episode import SLACK, Episode
+from .explanation import Found
 
 SCREEN = 5  # deviating steps on which every candidate is tried first
 TRIED = 40  # candidates that are tried on everything
@@ -57,18 +58,6 @@ class Tested:
     @property
     def cost(self):
         return self.candidate.cost + (99 if self.condition is None else 0.5 * self.condition.cost)
-
-
-@dataclass
-class Found:
-    """One answer of a search. tested: None where what happens stays open."""
-
-    where: str
-    condition: Condition | None
-    samples: np.ndarray
-    tested: Tested | None = None
-    counts: tuple = (0, 0)
-    alternatives: list = field(default_factory=list)
 
 
 class Search:

@@ -129,18 +129,6 @@ def narrow(values, kind, at=None):
     return values.astype(dtype(kind)).astype(values.dtype)
 
 
-def quantity(name, words=None) -> What:
-    """Another quantity in its place."""
-    from .point import WHERE
-
-    return What(
-        f"{words or WHERE[name]} in its place",
-        lambda v, at: np.broadcast_to(getattr(at, name), np.shape(v)),
-        "swapped",
-        (name,),
-    )
-
-
 def raising(words) -> What:
     """The step raises."""
 
