@@ -6,7 +6,6 @@ writes trajectories.json, TRAJECTORIES.md and trajectories.png.
 """
 
 import datetime
-import json
 import os
 import subprocess
 import sys
@@ -15,18 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
+from ...rows import rows
 from ..layers import HOMES
 from .frameworks import LAYOUTS, MAKERS, trained
 from .network import NETWORKS, RATE, STEPS, Definition, Single, batches, digits, initial, is_state
 from .wrong import WRONG
 
 ALLOWANCE = """The allowance of a step is how far the definition's own roundings carry a network by then. The network is
-trained twelve times in float32 arithmetic with the rows of every batch in another order: the same mathematics.
-How far the most moved quantity is from the float64 run, in units of its own rounding, times 8, is allowed to
-the loss, to every parameter's gradient and to every statistic, from that step on. It grows as the network
-amplifies rounding: by little where all is smooth; by orders of magnitude at once where a ReLU's input passes
-zero, for its derivative jumps, and rounding decides on which side it is (the blank margins of the digits let
-many pass together)."""
+trained twelve times in float32 arithmetic with the rows of every batch in another order: the same
+mathematics. How far each quantity (the loss, every parameter's gradient, every statistic) is from the
+float64 run after the first step, times what became since of the quantity that was moved most, times 8, is
+allowed. It grows as the network amplifies rounding: by little where all is smooth; by orders of magnitude
+at once where a ReLU's input passes zero, for its derivative jumps, and rounding decides on which side it is
+(the blank margins of the digits let many pass together)."""
 
 FOLDER = Path(__file__).parent
 DATA, PAGE, FIGURE = FOLDER / "trajectories.json", FOLDER / "TRAJECTORIES.md", FOLDER / "trajectories.png"
@@ -68,16 +68,17 @@ def definition(spec, start, data, kind="float64", norm=None, order=None):
 
 
 def allowances(spec, start, data, exact: Course) -> dict[str, np.ndarray]:
-    """Quantity -> what is allowed at each step: the rounding of what it is read off, times what rounding did to the
-    most moved quantity of the network in units of its own."""
+    """Quantity -> what is allowed at each step: what rounding did to it at the first step, and never less than the
+    rounding of what it is read off, times what rounding did since to the most moved quantity of the network."""
     runs = [definition(spec, start, data, "float32", order=seed)[0].distances(exact) for seed in range(REPLICAS)]
     sizes = {name: np.array([np.abs(v[name]).max() for v in exact.values]) for name in start} | {"loss": exact.losses}
     # a gradient is the difference of two rounded parameters over the rate
     ulps = {name: 1.0 if name == "loss" or is_state(name) else 4 / RATE for name in sizes}
     unit = 2.0**-24
     floor = {name: unit * (1 + ulps[name] * size) for name, size in sizes.items()}
-    grown = np.max([run[name] / floor[name] for run in runs for name in floor], axis=0)
-    return {name: SAFETY * floor[name] * np.maximum.accumulate(np.maximum(grown, 1)) for name in floor}
+    own = {name: np.maximum(floor[name], max(run[name][0] for run in runs)) for name in floor}
+    grown = np.max([run[name] / own[name] for run in runs for name in own], axis=0)
+    return {name: SAFETY * own[name] * np.maximum.accumulate(np.maximum(grown, 1)) for name in own}
 
 
 def leaving(distances, allowed):
@@ -222,7 +223,7 @@ def main(arguments):
         work(*arguments)
         return
     found = run_all([name for name in MAKERS if not HOMES[name].missing()])
-    DATA.write_text(json.dumps(found, indent=1) + "\n")
+    DATA.write_text(rows(found, 4))
     PAGE.write_text(page(found))
     figure(found)
 
