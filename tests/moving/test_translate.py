@@ -1,5 +1,7 @@
 """Translation: every convention to every other and back, what the report says, and what is refused."""
 
+import doctest
+import importlib
 import json
 
 import numpy as np
@@ -189,3 +191,10 @@ def test_young_debiased_average_is_said_to_differ():
 
 def test_values_are_json_for_the_sidecar():
     json.dumps(translate(values("torch"), "torch", "keras").arguments)
+
+
+@pytest.mark.parametrize("name", ["core", "translation"])
+def test_docstring_examples_hold(name):
+    module = importlib.import_module(f"bnconform.conformance.moving.{name}")
+    found = doctest.testmod(module)
+    assert found.attempted and not found.failed
