@@ -35,16 +35,19 @@ class Comparison:
     says: str
     facts: tuple[tuple[str, str, str, str], ...]
     groups: tuple[Change, ...]
+    lost: tuple[str, ...]  # implementations that could be judged before
 
     @property
     def worse(self) -> bool:
-        return any(group.worse for group in self.groups)
+        return bool(self.lost) or any(group.worse for group in self.groups)
 
 
 def compare(before: dict, after: dict) -> Comparison:
     """Both as `data.to_json` makes them."""
     old, new = (_by_key(normalize(report)) for report in (before, after))
-    shared = {i["name"] for i in before["implementations"]} & {i["name"] for i in after["implementations"]}
+    problems = [{each["name"]: each["problem"] for each in report["implementations"]} for report in (before, after)]
+    shared = problems[0].keys() & problems[1].keys()
+    lost = tuple(sorted(name for name in shared if problems[1][name] and not problems[0][name]))
     keys = [key for key in dict.fromkeys([*old, *new]) if key[0] in shared]
     changed = [key for key in keys if old.get(key) != new.get(key)]
     found = defaultdict(list)
@@ -55,9 +58,11 @@ def compare(before: dict, after: dict) -> Comparison:
     facts = tuple(_facts(before, after))
     lesser = len(changed) - sum(len(group.rows) for group in groups)
     return Comparison(
-        _says(len(keys), len(shared), groups, lesser, facts),
+        _says(len(keys), len(shared), groups, lesser, facts)
+        + "".join(f" {name} cannot be judged now." for name in lost),
         facts,
         tuple(sorted(groups, key=lambda group: (not group.worse, -len(group.rows), group.text))),
+        lost,
     )
 
 

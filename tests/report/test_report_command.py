@@ -93,6 +93,12 @@ def test_versions_and_golden_editions_are_told(two):
     }
 
 
+def test_implementation_that_cannot_be_judged_any_more_is_worse(two):
+    two[1]["implementations"][0]["problem"] = "no module named numpy"
+    assert compare(*two).worse and compare(*two).says.endswith("numpy cannot be judged now.")
+    assert not compare(*reversed(two)).worse
+
+
 def test_exit_status_says_whether_something_new_fails(two, written, tmp_path):
     later = tmp_path / "later.json"
     two[1]["results"][0].update(status="fail", kind="value", message="3 of 3 values differ")
