@@ -159,7 +159,7 @@ def _keras(spec, values, channels):
         axis=1 if first else -1, momentum=DECAY, epsilon=EPS, name=name
     )
 
-    def make(kind, name=None, fan=None, size=None, k=None, padding=None):
+    def make(kind, name=None, _fan=None, size=None, k=None, padding=None):
         return {
             "dense": lambda: keras.layers.Dense(size, name=name),
             "conv": lambda: keras.layers.Conv2D(size, k, padding=padding, name=name, **form),
