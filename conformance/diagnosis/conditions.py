@@ -7,7 +7,6 @@ from itertools import combinations
 import numpy as np
 
 NICE = sorted({2**k for k in range(40)} | {10**k for k in range(10)} | {5 * 10**k for k in range(9)})
-RARELY = 3  # samples on either side that a condition with a threshold needs
 
 
 @dataclass(frozen=True)
