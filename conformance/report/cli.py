@@ -5,6 +5,7 @@ import sys
 import click
 
 from ..golden.store import Golden
+from ..run.conclude import Parts
 from ..run.use import WRONG_USE, refuse, reports
 from .changes import compare
 from .console import console
@@ -43,22 +44,22 @@ def report(paths, verbosity, **options):
         raise click.UsageError(f"got {len(paths)} reports, expected one or two")
     try:
         written, loaded, out = reports(options, *set(paths)), [load(path) for path in paths], console()
-        if len(loaded) == 1:
-            known = Golden().cases
-            cases = [
-                known[name] for name in dict.fromkeys(row["case"] for row in loaded[0]["results"]) if name in known
-            ]
-            texts = {path: FORMATS[kind].render(loaded[0], cases) for kind, path in written.items()}
-            print_report(out, loaded[0], verbosity)
-            status = exit_status(loaded[0], named=False)
-        else:
-            found = compare(*loaded)
-            texts = {path: FORMATS[kind].compared(found) for kind, path in written.items()}
-            print_comparison(out, found, verbosity)
-            status = int(found.worse)
-        for path, text in texts.items():
-            write(path, text)
-            out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     except WRONG_USE as error:
         refuse(error)
-    sys.exit(status)
+    if len(loaded) == 1:
+        asked, known = dict.fromkeys(row["case"] for row in loaded[0]["results"]), Golden().cases
+        cases = [known[name] for name in asked if name in known]
+        render = lambda form: form.render(loaded[0], cases)
+        print_report(out, loaded[0], verbosity)
+        status = exit_status(loaded[0], named=False)
+    else:
+        found = compare(*loaded)
+        render = lambda form: form.compared(found)
+        print_comparison(out, found, verbosity)
+        status = int(found.worse)
+    parts = Parts()
+    for kind, path in written.items():
+        with parts.part(str(path)):
+            write(path, render(FORMATS[kind]))
+            out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    sys.exit(parts.status or status)

@@ -141,3 +141,8 @@ def test_report_refuses_what_is_no_report(two, tmp_path, change, says):
     path.write_text(json.dumps(changed))
     done = invoke(path)
     assert done.exit_code == 2 and says in done.output and "Traceback" not in done.output
+
+
+def test_full_disk_is_told_and_costs_no_other_report(written, tmp_path):
+    done = invoke(written[0], "--html", "/dev/full", "--markdown", tmp_path / "x.md")
+    assert done.exit_code == 74 and "cannot write /dev/full" in done.output and (tmp_path / "x.md").exists()
