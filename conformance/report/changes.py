@@ -114,11 +114,13 @@ def _facts(before, after):
             continue
         for what in FACTS:
             yield from _fact(name, what, old[name][what], new[name][what])
+        yield from _fact(name, "verdict", *(side[name]["summary"]["verdict"] for side in (old, new)))
+        if old[name]["problem"] or new[name]["problem"]:
+            continue  # what could not be loaded declares nothing
         for of in ("settings", "conventions"):
-            first, second = (side[name].get(of) or {} for side in (old, new))
+            first, second = (side[name][of] or {} for side in (old, new))
             for what in first | second:
                 yield from _fact(name, what, first.get(what), second.get(what))
-        yield from _fact(name, "verdict", *(side[name]["summary"]["verdict"] for side in (old, new)))
 
 
 def _fact(of, what, before, after):

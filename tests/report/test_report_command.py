@@ -86,10 +86,12 @@ def test_result_of_one_report_alone_is_told(two, gone, text):
 def test_versions_and_golden_editions_are_told(two):
     two[1]["implementations"][0]["version"], two[1]["suite"]["golden"] = "9.9", "f" * 64
     two[1]["machine"]["python"] = "4.0"
+    two[1]["implementations"][0]["conventions"]["running_ddof"] = 9
     assert {fact[:2] for fact in compare(*two).facts} == {
         ("numpy", "version"),
         ("suite", "golden"),
         ("machine", "python"),
+        ("numpy", "running_ddof"),
     }
 
 
@@ -97,6 +99,8 @@ def test_implementation_that_cannot_be_judged_any_more_is_worse(two):
     two[1]["implementations"][0]["problem"] = "no module named numpy"
     assert compare(*two).worse and compare(*two).says.endswith("numpy cannot be judged now.")
     assert not compare(*reversed(two)).worse
+    two[1]["implementations"][0]["conventions"] = None
+    assert [fact[1] for fact in compare(*two).facts] == ["problem"]
 
 
 def test_exit_status_says_whether_something_new_fails(two, written, tmp_path):
