@@ -39,17 +39,56 @@ tracks none. Optional methods:
     settings(device)                   static: what else may change its numbers (driver, threads, switches), by name,
                                        for the report
 
-A backend that lacks an optional method, or names a feature in `conventions.cannot`, is reported as
-"unsupported" with the reason; it never passes by absence.
+A backend that lacks an optional method, or names a feature of FEATURES in `conventions.cannot`, is reported as
+"unsupported" with the reason; it never passes by absence. One that only does inference says
+`cannot={"training": "it is an inference engine"}` and leaves `train` away.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 import numpy as np
 
 FLOATS = ("float64", "float32", "float16", "bfloat16")
+
+BASIC = ("y", "batch_mean", "batch_var", "dx", "dgamma", "dbeta", "running_mean", "running_var")
+
+# what may stand in `cannot` -> what a case asks for that needs it
+FEATURES = {
+    "training": "a step that uses the batch's statistics; without it `train` is never called",
+    "inference-gradients": "dx, dgamma and dbeta of inference; y is judged all the same",
+    "eps:zero": "eps = 0",
+    "decay:cumulative": "the cumulative average",
+    "gamma-without-beta": "gamma alone",
+    "beta-without-gamma": "beta alone",
+    "stateless": "training without running statistics",
+    "axis:several": "several channel axes",
+    "axis:unsorted": "channel axes in another order than x's",
+    "errors": "an error where an argument is out of the domain",
+    "repeat": "many steps of which only the last is looked at",
+    "one-object": "one array in two roles",
+    "mask": "train_masked",
+    "jvp": "jvp",
+    "second-order": "double_backward",
+    "synchronized": "train_shards",
+    "renorm": "train_renorm",
+    "folding": "fold",
+    "population": "population",
+    "params:mixed": "parameters of another type than x",
+    "params:narrow": "parameters narrower than float32 and than x",
+    "state:mixed": "a state of another type than the parameters",
+    "rank:N": "x of N axes",
+    "dtype:TYPE": "x of that type",
+    "params:TYPE": "parameters of that type",
+    "state:TYPE": "a state of that type",
+    "types:TYPE/TYPE/TYPE": "x, parameters and state of these types",
+    "memory:WORD": "x or dy that lies so in memory",
+}
+_PARTS = {"N": r"\d+", "TYPE": f"({'|'.join(FLOATS)})", "WORD": r"[a-z\d-]+"}
+_FEATURE = re.compile("|".join(re.sub(r"[A-Z]+", lambda part: _PARTS[part[0]], name) for name in FEATURES))
 
 # feature -> what is missing where it is not declared
 OFFERED = {
@@ -105,9 +144,11 @@ class Conventions:
     reduction: how error grows in a sum: "pairwise" (blocked or tree) or "sequential".
     compute: dtype of the arithmetic for each dtype of x.
     y_dtype: "x" if y has x's dtype, "promoted" if that of x and the parameters together.
-    channel_axes: "any" axes, "one" axis anywhere, or "first" for axis 1 alone, "last" for the last alone.
-    ranks, dtypes, devices: what it takes. cannot: feature -> reason, for everything else.
-    exposes: the outputs that its public layer gives.
+    channel_axes: "any" axes, "one" axis anywhere, "ends" for axis 1 or the last, or "first" for axis 1 alone, "last"
+    for the last alone.
+    ranks, dtypes, devices: what it takes. cannot: feature of FEATURES -> reason, for everything else.
+    exposes: the outputs that its public layer gives: where one of them is missing, that is a failure. What is returned
+    is judged, be it named here or not. Who exposes no gradients need not look at dy.
     offers: features of OFFERED, which are asked only of who names them here.
     """
 
@@ -136,14 +177,28 @@ class Conventions:
         _expect("variance", self.variance, ("two-pass", "welford", "one-pass", "one-pass-clamped"))
         _expect("reduction", self.reduction, ("pairwise", "sequential"))
         _expect("y_dtype", self.y_dtype, ("x", "promoted"))
-        _expect("channel_axes", self.channel_axes, ("any", "one", "first", "last"))
-        for feature in self.offers:
-            _expect("offers", feature, tuple(OFFERED))
+        _expect("channel_axes", self.channel_axes, ("any", "one", "ends", "first", "last"))
+        for name, allowed in _SETS.items():
+            values = getattr(self, name)
+            if isinstance(values, str):
+                raise ValueError(f"Conventions.{name} is the text {values!r}, expected a tuple, ({values!r},)")
+            for value in values:
+                _expect(name, value, allowed)
+        for kind in self.compute.values():
+            _expect("compute", kind, FLOATS)
+        for feature in self.cannot:
+            if not _FEATURE.fullmatch(feature):
+                _expect("cannot", feature, FEATURES)
 
 
-def _expect(name: str, got: object, allowed: tuple[object, ...]) -> None:
+_SETS = {"exposes": BASIC, "dtypes": FLOATS, "compute": FLOATS, "devices": ("cpu", "gpu"), "offers": tuple(OFFERED)}
+
+
+def _expect(name: str, got: object, allowed: Iterable[object]) -> None:
     if got not in allowed:
-        raise ValueError(f"Conventions.{name} is {got!r}, expected one of {', '.join(map(repr, allowed))}")
+        near = get_close_matches(str(got), [str(value) for value in allowed], 1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"Conventions.{name} is {got!r}{hint}, expected one of {', '.join(map(repr, allowed))}")
 
 
 class Backend(Protocol):

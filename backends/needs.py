@@ -8,12 +8,14 @@ from .contract import FLOATS, OFFERED
 LAYOUTS = {
     "any": lambda axes, rank: True,
     "one": lambda axes, rank: len(axes) == 1,
+    "ends": lambda axes, rank: axes in ((1,), (rank - 1,)),
     "first": lambda axes, rank: axes == (1,),
     "last": lambda axes, rank: axes == (rank - 1,),
 }
 
 LAYOUT_WORDS = {
     "one": "one channel axis only",
+    "ends": "axis 1 or the last axis as the channel axis only",
     "first": "axis 1 as the channel axis only",
     "last": "the last axis as the channel axis only",
 }
@@ -22,16 +24,16 @@ LAYOUT_WORDS = {
 def needs(case) -> tuple[str, ...]:
     """Names of the features that `case` asks for, in the words of `Conventions.cannot`.
 
-    case: anything with the fields of `conformance.records.Case`, whose steps name their own `features`. Others:
-    "rank:N", "dtype:NAME" (of x), "params:NAME", "params:mixed" (another type than x), "params:narrow" (narrower than
-    x), "state:NAME", "state:mixed" (another type than the parameters), "as-built", "one-object", "stateless",
-    "stateless-inference", "axis:several", "axis:unsorted", "decay:cumulative", "gamma-without-beta",
-    "beta-without-gamma", "memory:NAME", "repeat", "errors".
+    case: a `conformance.records.Case`, whose steps name their own `features`. What the contract's OFFERED has stands
+    among them too.
     """
+    types = (case.x_dtype, case.param_dtype, case.state_dtype)
     found = [f"rank:{len(case.shape)}", f"dtype:{case.x_dtype}", f"params:{case.param_dtype}"]
-    found.append(f"state:{case.state_dtype}")
+    found += [f"state:{case.state_dtype}", f"types:{'/'.join(types)}"]
     modes = {step.mode for step in case.steps}
     flags = {
+        "training": any(case.trains(step) for step in case.steps),
+        "eps:zero": case.eps == 0,
         "params:mixed": case.param_dtype != case.x_dtype,
         "params:narrow": FLOATS.index(case.param_dtype) > max(1, FLOATS.index(case.x_dtype)),
         "state:mixed": case.state_dtype != case.param_dtype,

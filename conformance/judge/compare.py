@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bnconform.allowance import Allowance
-from bnconform.backends.contract import Conventions
+from bnconform.backends.contract import BASIC, Conventions
 
 from ..golden.store import Golden
+from ..operations import GRADIENTS
 from ..records import Case, Failure, Observation, Verdict
 from .aggregate import Aggregate, aggregate
 from .allowances import allowances, output_dtype
@@ -30,8 +31,6 @@ FAILURE_STATUS = {
 
 # what an implementation is graded by, whatever it declares
 STRICT = {"variance": "two-pass", "reduction": "pairwise"}
-
-BASIC = ("y", "batch_mean", "batch_var", "dx", "dgamma", "dbeta", "running_mean", "running_var")
 
 
 class Expectation(NamedTuple):
@@ -97,7 +96,7 @@ def judge(
 ) -> list[Verdict]:
     """One verdict for every output of the case. expected: `expectation` of the case, where it is at hand."""
     if case.raises:
-        return [_judge_error(implementation, case, observation)]
+        return [_judge_error(implementation, case, golden.inputs(case), observation, conventions)]
     if case.law:
         return _judge_law(implementation, observation, case, golden.inputs(case), conventions)
     wanted, allowed, strict = expected or (expectation(case, golden, conventions) if observation.outputs else NOTHING)
@@ -105,7 +104,7 @@ def judge(
     for output in case.outputs():
         got = observation.outputs.get(output)
         if got is None:
-            failure = _absence(output, observation, conventions)
+            failure = _absence(case, output, observation, conventions)
             verdicts.append(_failed(implementation, case.id, output, failure))
             continue
         kind = output_dtype(case, output.split(".", 1)[1], conventions)
@@ -127,7 +126,9 @@ def _judge_law(implementation, observation, case, inputs, conventions):
         output = f"{len(case.steps) - 1}.{name}"
         absent = [term.output for term in law.terms if term.output not in got]
         if absent:
-            verdicts.append(_failed(implementation, case.id, output, _absence(absent[0], observation, conventions)))
+            verdicts.append(
+                _failed(implementation, case.id, output, _absence(case, absent[0], observation, conventions))
+            )
             continue
         if wrong := [odd[term.output] for term in law.terms if term.output in odd]:
             verdicts.append(Verdict(implementation, case.id, output, "fail", None, *wrong[0]))
@@ -147,12 +148,15 @@ def _changed(implementation, case, observation):
     return [Verdict(implementation, case.id, "inputs", "fail", None, "changed", text) for text in texts]
 
 
-def _absence(output: str, observation: Observation, conventions: Conventions) -> Failure:
+def _absence(case: Case, output: str, observation: Observation, conventions: Conventions) -> Failure:
     """Why an output is not there: the failure of the run, or that the layer does not expose it."""
-    name = output.split(".", 1)[1]
+    step, name = output.split(".", 1)
     failure = observation.failure
     if name in BASIC and name not in conventions.exposes:
         return Failure("not exposed", "", f"the layer does not give {name}")
+    reason = conventions.cannot.get("inference-gradients")
+    if reason and not failure and name in GRADIENTS and not case.trains(case.steps[int(step)]):
+        return Failure("not exposed", "", reason)
     return failure or Failure("missing", "", f"{name} was not returned")
 
 
@@ -161,9 +165,12 @@ def _failed(implementation, case, output, failure: Failure) -> Verdict:
     return Verdict(implementation, case, output, FAILURE_STATUS[failure.kind], None, kind, failure.text)
 
 
-def _judge_error(implementation, case, observation) -> Verdict:
-    """Out of the domain: an exception is the right answer [BN-8.1]."""
+def _judge_error(implementation, case, inputs, observation, conventions) -> Verdict:
+    """Out of the domain: an exception is the right answer [BN-8.1]; nobody who gives no gradients has to look at dy."""
     failure = observation.failure
+    wrong_dy = "0.dy" in inputs and inputs["0.dy"].shape != inputs["0.x"].shape
+    if failure is None and wrong_dy and not set(GRADIENTS) & set(conventions.exposes):
+        failure = Failure("not exposed", "", "the layer gives no gradients, and need not look at dy")
     if failure is None:
         text = f"nothing was raised, expected an error [{case.raises}]"
         return Verdict(implementation, case.id, "error", "fail", None, "silent", text)
