@@ -92,6 +92,10 @@ def _keras(engine: str, module: str) -> Entry:
     return _builtin(f"keras-{engine}", "keras_", "KerasLayer", ("keras", module), engine)
 
 
+def _optional(name: str, module: str, cls: str, *needs: str) -> Entry:
+    return _builtin(name, module, cls, needs, required=False)
+
+
 BUILTIN = (
     _builtin("numpy", "numpy_", "NumpyReference"),
     _builtin("numpy-ddof0", "numpy_", "NumpyReferenceDdof0", required=False),
@@ -104,6 +108,11 @@ BUILTIN = (
     _builtin("flax-linen-two-pass", "flax_linen", "LinenTwoPass", ("flax", "jax")),
     _builtin("flax-nnx", "flax_nnx", "NnxLayer", ("flax", "jax")),
     _builtin("flax-nnx-two-pass", "flax_nnx", "NnxTwoPass", ("flax", "jax")),
+    _optional("torch-channels-last", "torch_more", "TorchChannelsLast", "torch"),
+    _optional("torch-autocast", "torch_more", "TorchAutocast", "torch"),
+    _optional("torch-native", "torch_more", "TorchNative", "torch"),
+    _optional("tensorflow-nn", "tensorflow_", "TensorFlowNn", "tensorflow"),
+    _optional("tensorflow-fused", "tensorflow_", "TensorFlowFused", "tensorflow"),
 )
 
 

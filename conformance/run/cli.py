@@ -33,6 +33,7 @@ def _shard(ctx, param, text):
 
 @click.command()
 @click.argument("implementations", nargs=-1, metavar="[IMPL]...")
+@click.option("--all", "everyone", is_flag=True, help="Without IMPL: every one that is installed.")
 @click.option("-k", "patterns", multiple=True, help="Only cases whose id contains this or matches this shell pattern.")
 @click.option("--quick", is_flag=True, help="The small set of cases that still kills every mutant.")
 @click.option("--level", type=click.Choice(LEVELS), help="Judge only what belongs to levels up to this one.")
@@ -72,11 +73,11 @@ def _shard(ctx, param, text):
     "stored answer satisfies them.",
 )
 @click.option("-v", "verbosity", count=True, help="Cases and reasons too; -vv: everything.")
-def run(implementations, patterns, quick, journal_path, resume, folder, seed, verbosity, **options):
+def run(implementations, everyone, patterns, quick, journal_path, resume, folder, seed, verbosity, **options):
     """Judge implementations: built-in names, entry points, or package.module:Class.
 
-    Without IMPL: all built-in implementations, those not installed shown as such. A journal that was not asked for by
-    name is removed once the report is written, unless it is that of a shard.
+    Without IMPL: the required built-in implementations, those not installed shown as such. A journal that was not asked
+    for by name is removed once the report is written, unless it is that of a shard.
     """
     out, json_path = console(), options["json_path"]
     keep_freed_memory()
@@ -84,7 +85,7 @@ def run(implementations, patterns, quick, journal_path, resume, folder, seed, ve
         own = None if not json_path or is_stream(json_path) else f"{json_path}.journal"
         paths = reports(options, journal_path or own)
         named = bool(implementations)
-        names = list(dict.fromkeys(implementations)) or [e.name for e in registry.entries().values() if e.required]
+        names = list(dict.fromkeys(implementations)) or _unnamed(everyone)
         for name in names:
             check_name(name)
         options = Options(golden=_golden(folder, seed), **options)
@@ -100,6 +101,12 @@ def run(implementations, patterns, quick, journal_path, resume, folder, seed, ve
         journal.remove()
     journal.close()
     sys.exit(status)
+
+
+def _unnamed(everyone):
+    """Names of the required implementations, or of all that are installed."""
+    found = registry.entries().values()
+    return [entry.name for entry in found if (not entry.missing() if everyone else entry.required)]
 
 
 def _journal(of, path, resume) -> Journal:
