@@ -9,7 +9,8 @@ from .conditions import ALWAYS
 from .explanation import Found
 
 SHOWS = 30.0  # where the other arithmetic allows so many times more, errors are expected to be seen
-SEEN = 0.3  # and in such a share of these samples they must be seen
+SEEN = 0.3  # and in such a share of these samples they must be seen,
+SEEN_NARROW = 0.95  # of a narrower type nearly everywhere: a single rounding inside keeps its allowances too
 MARGIN = 2.0
 KEPT = 0.97  # share of deviating samples that must keep the other allowance
 USELESS = 0.25  # an allowance of this share of the value says nothing
@@ -53,7 +54,8 @@ def bounded(search, conventions):
         if kept.mean() < KEPT:
             continue
         expected, seen = _expected(search, conventions, other)
-        if expected and seen >= SEEN * expected:
+        least = SEEN_NARROW if "compute" in arithmetic.change else SEEN
+        if expected and seen >= least * expected:
             counts = (len(deviating), expected - seen)
             tested = Bound(arithmetic, other)
             return Found(arithmetic.where, ALWAYS, search.deviates.copy(), tested, counts)

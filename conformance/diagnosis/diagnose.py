@@ -90,6 +90,9 @@ class Diagnosis:
             return []
         bound = bounded(search, self.conventions)
         answers, wrong = [bound] if bound else search.run(), {}
+        if bound and bound.where == "arithmetic":  # what predicts values says more than what bounds them
+            exact = search.run()
+            answers = [bound] if any(answer.tested is None for answer in exact) else exact
         for attempt in range(2):
             wrong = self.checked(answers, search, seed=17 + attempt)
             if not wrong or attempt:
