@@ -12,7 +12,8 @@ import importlib
 
 MODULES = (
     "estimator", "running", "state", "eps", "layouts", "precision", "parameters", "gradients", "edges", "extensions",
-    "folding", "conduct", "textbook", "reports",
+    "folding", "conduct", "textbook", "reports", "sizes",
+    "memory", "history", "types",
 )  # fmt: skip
 
 

@@ -56,8 +56,8 @@ class Bench:
         names = set(mutant.diagnosis.split(" + "))
         calls = lambda case: sum(step.options.get("repeat", 1) for step in case.steps)
         shows = lambda case: (
-            (bool(SIZE_SHOWS & names) or case.law or not case.large)
-            and (bool(LIFE_SHOWS & names) or calls(case) <= LONG)
+            (mutant.at_size or bool(SIZE_SHOWS & names) or case.law or not case.large)
+            and (mutant.at_size or bool(LIFE_SHOWS & names) or calls(case) <= LONG)
         )
         with np.errstate(all="ignore"):
             return {case.id: self.score(mutant.backend, case) for case in cases if shows(case)}

@@ -58,12 +58,19 @@ def _write(known, names):
     kills = Kills.of(rows)
     kills.write()
     click.echo(f"{PATH.name}: {len(kills.matrix)} mutants, {len(bench.cases)} cases")
-    return _told(broken_rules(kills, bench.cases))
+    return _told(broken_rules(kills, bench.cases, _at_size(known)))
 
 
 def _check(known):
     bench, kept = Bench(), Kills.load()
-    return _told(broken_rules(kept, bench.cases) + kept.differences(_scores(known, bench, lambda name, case: True)))
+    return _told(
+        broken_rules(kept, bench.cases, _at_size(known))
+        + kept.differences(_scores(known, bench, lambda name, case: True))
+    )
+
+
+def _at_size(known):
+    return {name for name, mutant in known.items() if mutant.at_size}
 
 
 def _told(problems):

@@ -150,6 +150,8 @@ EXTENSION = {
 
 CONDUCT = {
     "INPUT_CHANGED": ("a tensor that was lent is written to", "BN-8.3"),
+    "BUFFER_SHARED": ("parameters and running values share a buffer that the layer writes to", "BN-8.3"),
+    "REFUSED": ("what lies within the domain is refused", "BN-8.2"),
     "OUTPUT_ALIASES": ("an output or the state shares memory with what was lent", "BN-8.3"),
     "ERROR_NOT_RAISED": ("what is out of the domain is accepted", "BN-8.1"),
     "OUTPUT_SHAPE": ("an output has another shape than its own", "BN-1.5"),
