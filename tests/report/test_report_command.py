@@ -115,7 +115,13 @@ def test_exit_status_says_whether_something_new_fails(two, written, tmp_path):
 
 
 def hostile():
-    found = made(failing(1, HOSTILE, message=HOSTILE, reference=None), name=HOSTILE, version=HOSTILE)
+    found = made(
+        failing(1, HOSTILE, message=HOSTILE, reference=None),
+        name=HOSTILE,
+        version=HOSTILE,
+        settings={},
+        conventions=None,
+    )
     found["results"][0]["implementation"] = HOSTILE
     return found | {"suite": {"version": "1", "golden": "f", "cases": 1}, "machine": {}}
 
