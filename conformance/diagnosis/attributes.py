@@ -18,7 +18,8 @@ def of_step(case, inputs, index, trace, channels):
     x = inputs.get(f"{index}.x")
     plain = {
         "mode": step.mode,
-        "in training": step.mode in ("train", "renorm"),
+        # a layer without running statistics normalizes by the batch in every mode [BN-4.5]
+        "in training": step.mode in ("train", "renorm") or (step.mode == "infer" and not case.has_state),
         "rank": len(case.shape),
         "channels last": case.channel_axes == (len(case.shape) - 1,) and len(case.shape) > 2,
         "several channel axes": len(case.channel_axes) > 1,

@@ -9,6 +9,9 @@ import numpy as np
 NICE = sorted({2**k for k in range(40)} | {10**k for k in range(10)} | {5 * 10**k for k in range(9)})
 
 
+EXCEPTIONS = 0.1  # samples where nothing is seen of what stays open, as a share of those where it is
+
+
 @dataclass(frozen=True)
 class Condition:
     """words, and a test of one sample's attributes: holds(step) -> boolean column (C,)."""
@@ -90,6 +93,12 @@ class Table:
         ]
         return min(pairs, key=lambda pair: pair[0])[1] if pairs else None
 
+    def nearly(self, inside, outside):
+        """The condition that holds for all samples of `inside` and fewest of `outside`, where those are few; or None."""
+        found = [(c, (mask & outside).sum()) for c, mask in self._predicates(inside, outside, loose=True)]
+        best = min(found, key=lambda pair: (pair[1], pair[0].cost), default=None)
+        return best[0] if best and best[1] <= EXCEPTIONS * inside.sum() else None
+
     def _predicates(self, inside, outside, loose=False):
         """(condition, mask) for all that hold on `inside`; loose: those that keep out some of `outside`."""
         for name, (values, present) in self.columns.items():
@@ -105,7 +114,8 @@ class Table:
         first = mine[0]
         apart = (theirs != first).any() or not present.all() if loose else not (theirs == first).any()
         if (mine == first).all() and apart:
-            yield equals(name, first, said(name, first)), present & (values == first)
+            cost = 3 if "multiple" in name or "power" in name else 1  # a threshold is simpler
+            yield equals(name, first, said(name, first), cost), present & (values == first)
 
     def _thresholds(self, name, values, present, mine, theirs, loose):
         if np.isnan(mine.astype(float)).any() or not len(theirs):
@@ -146,6 +156,8 @@ def between(low, high, whole):
 def said(name, value):
     """An equality in words."""
     if isinstance(value, np.bool_ | bool):
+        if " not a multiple of " in name:
+            return f"only where {name if value else name.replace(' not a ', ' is a ')}"
         return f"only {name}" if value else f"only where not {name}"
     if name == "mode":
         modes = {"train": "only in training", "infer": "only in inference", "frozen": "only with frozen statistics"}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ..mistakes.point import WHERE
 
 UNEXPLAINED = "unexplained"
+LARGEST = {"float16": 65504.0, "float32": 3.4028235e38}  # squares are taken in no wider type than float32
 
 
 @dataclass
@@ -52,9 +53,19 @@ def named(found, steps, checked: str) -> Explanation:
     text = f"{candidate.words}, {when}{clause} ({seen}; {checked})"
     if candidate.says:
         text += f": {candidate.says}"
+    text += _overflow(candidate.where, steps)
     if found.alternatives:
         text += f" (the same is predicted by {', '.join(found.alternatives[:3])})"
     return Explanation(candidate.name, text, candidate.where, when, candidate.words, *_what(steps), found)
+
+
+def _overflow(where, steps):
+    """What happens to squares that their type cannot hold, in words."""
+    if where not in ("squares", "variance"):
+        return ""
+    sizes = [(step.channels["the largest |x|"], step.episode.case.x_dtype) for step in steps if step.channels]
+    over = [size.max() for size, kind in sizes if size.size and size.max() ** 2 > LARGEST.get(kind, LARGEST["float32"])]
+    return f"; squares of values like {max(over):.2g} overflow" if over else ""
 
 
 def unexplained(found, steps, why: str) -> Explanation:

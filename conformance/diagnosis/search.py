@@ -45,6 +45,11 @@ def _informative(step):
     return (odd, not plain, not several, case.family in ("nonfinite", "degenerate", "conditioning"), step.episode.size)
 
 
+def _failing(step):
+    """Names of the outputs that fail in a step."""
+    return frozenset(name.split(".")[1] for name in step.failed)
+
+
 @dataclass
 class Tested:
     """A candidate held against all samples: masks over the samples of all steps, one after the other."""
@@ -163,7 +168,7 @@ class Search:
         order = sorted(self.deviating, key=_informative)
         chosen, seen = [], set()
         for step in order:
-            kind = (step.mode, frozenset(n.split(".")[1] for n in step.failed))
+            kind = (step.mode, _failing(step))
             if kind not in seen:
                 chosen.append(step)
                 seen.add(kind)
@@ -234,9 +239,18 @@ class Search:
                 break
             found.append(answer)
             left &= ~answer.samples
+        for answer in [answer for answer in found if self._coincidental(answer, left)]:
+            found.remove(answer)
+            left |= answer.samples
         if left.any():
             found.append(self.open(left))
         return found
+
+    def _coincidental(self, answer, left):
+        """Whether it leaves more open than it explains, of the same outputs and where its own condition holds."""
+        outputs = frozenset().union(*map(_failing, self.steps_of(answer.samples)))
+        alike = [answer.condition.holds(step) & (_failing(step) <= outputs) for step in self.steps]
+        return (self._flat(alike) & left).sum() > answer.samples.sum()
 
     def steps_of(self, left):
         """The deviating steps with samples that are left."""
@@ -305,7 +319,7 @@ class Search:
     def open(self, left) -> Found:
         """Where and when of samples that nothing explains."""
         steps = self.steps_of(left)
-        condition = self.table.separating(left, ~self.deviates)
+        condition = self.table.separating(left, ~self.deviates) or self.table.nearly(left, ~self.deviates)
         where = getattr(self, "able", None) or None
         if where:
             where = where[0]
