@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from ..cases.draft import Draft, as_dtype
-from ..operations import LIKE
+from ..operations import LIKE, main
 from ..records import Step
 
 LIKE_X = ("x", "dy", "mask")
@@ -112,7 +112,7 @@ def dense(draft: Draft) -> Draft | None:
 def without_parameter(draft: Draft, name: str) -> Draft | None:
     """No gamma, no beta, or no state."""
     names = ("running_mean", "running_var") if name == "state" else (name,)
-    needed = name == "state" and any(step.mode != "train" for step in draft.case.steps)
+    needed = name == "state" and not all(main(step).training for step in draft.case.steps)
     if needed or not getattr(draft.case, f"has_{name}"):
         return None
     gone = {*names, f"d{name}"}
