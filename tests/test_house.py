@@ -91,6 +91,7 @@ MODULES = {
     for path in (ROOT / room).rglob("*.py")
 }
 # whose command modules nobody else imports
+BUILT = ("bnconform.engine._kernels", "bnconform.testing")  # a C extension, and a folder with a name of its own
 PRODUCTS = ("identify", "search", "moving", "ports", "accuracy", "bench", "claims", "findings")
 
 
@@ -118,6 +119,12 @@ def cycles(graph):
         if not ends:
             return left
         left = {module: needs - ends for module, needs in left.items() if module not in ends}
+
+
+def dangling(module, path):
+    """Imports of this package's modules that are not there."""
+    ours = (name for name, _ in imported(module, path) if name.split(".")[0] == "bnconform")
+    return [f"{module}: {name}" for name in ours if name not in MODULES and name not in BUILT]
 
 
 def imports_of_all():
@@ -165,3 +172,15 @@ def test_an_import_of_anothers_command_is_seen(tmp_path):
 def test_no_file_lies_beside_a_folder_of_its_name():
     folders = {path.parent for path in MODULES.values()}
     assert [path for path in MODULES.values() if path.with_suffix("") in folders] == []
+
+
+def test_every_import_of_the_package_leads_somewhere():
+    assert [found for module, path in MODULES.items() for found in dangling(module, path)] == []
+
+
+def test_an_import_that_leads_nowhere_is_seen(tmp_path):
+    path = tmp_path / "timing.py"
+    path.write_text("def f():\n    from .drivers import Driver\n")
+    assert dangling("bnconform.conformance.bench.timing", path) == [
+        "bnconform.conformance.bench.timing: bnconform.conformance.bench.drivers"
+    ]

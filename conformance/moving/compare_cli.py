@@ -48,7 +48,7 @@ def _print(a, b, shown, rows):
     from rich import box
     from rich.table import Table
 
-    from ..run.command import console
+    from ..report.console import console
 
     table = Table(title=f"Moving from {a} to {b}", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("", a, b, "what to write, or how far apart", "measured"):
